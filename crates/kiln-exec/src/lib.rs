@@ -1,0 +1,1 @@
+//! Runs what the graph asks for: job slots, jobserver, process start, output sync, signals.

@@ -1,0 +1,4 @@
+//! One invocation: arguments and environment in, exit status out. The only crate that knows that
+//! kbuild exists.
+
+pub mod toolhost;

@@ -1,0 +1,59 @@
+//! The real system as the native tools see it.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use kiln_modtools::Host;
+
+/// Files below a working directory, and output kept until the caller wants it.
+pub struct ToolHost {
+    /// The directory that relative paths start from.
+    pub dir: PathBuf,
+    /// What the tool wrote to standard output.
+    pub out: Vec<u8>,
+    /// What the tool wrote to standard error.
+    pub err: Vec<u8>,
+}
+
+impl ToolHost {
+    /// A host whose relative paths start at `dir`.
+    pub fn new(dir: PathBuf) -> Self {
+        ToolHost { dir, out: Vec::new(), err: Vec::new() }
+    }
+
+    fn path(&self, path: &[u8]) -> PathBuf {
+        self.dir.join(Path::new(OsStr::from_bytes(path)))
+    }
+}
+
+impl Host for ToolHost {
+    fn read(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
+        std::fs::read(self.path(path))
+    }
+
+    fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
+        // The original tools open the file in place, so its mode and links stay as they were.
+        let mut f = std::fs::File::create(self.path(path))?;
+        f.write_all(bytes)
+    }
+
+    fn stdin(&mut self) -> io::Result<Vec<u8>> {
+        let mut all = Vec::new();
+        io::stdin().lock().read_to_end(&mut all)?;
+        Ok(all)
+    }
+
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.err.extend_from_slice(bytes);
+    }
+
+    fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
+        std::env::var_os(OsStr::from_bytes(name)).map(OsStringExt::into_vec)
+    }
+}

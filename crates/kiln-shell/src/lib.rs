@@ -1,0 +1,1 @@
+//! The subset of sh that recipes use: run in process, start directly, or decline.

@@ -1,0 +1,1 @@
+//! For tests: throw-away trees, the reference runner, tree comparison.

@@ -1,0 +1,1 @@
+//! Kernel trees: where they are, what they are and what they can do.

@@ -1,1 +1,15 @@
-//! Bytes, words, % patterns, interned names, typed index vectors, source spans, and the seam to the system.
+//! What every other crate stands on: bytes and words, interned names, typed index vectors, places in
+//! source text, and the one seam to the system.
+//!
+//! This crate knows nothing of make, kernels or processes.
+
+pub mod index;
+pub mod name;
+pub mod span;
+pub mod sys;
+pub mod text;
+
+pub use index::{Id, IndexVec};
+pub use name::{Name, Names};
+pub use span::Loc;
+pub use sys::{FileKind, RealSys, Stat, Sys, Time};

@@ -1,0 +1,105 @@
+//! Vectors whose index is a type of its own, so that a file's number cannot be used for a rule.
+
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut};
+
+/// A small number that names an element of one [`IndexVec`].
+pub trait Id: Copy + Eq {
+    /// The id of element `i`.
+    fn new(i: usize) -> Self;
+    /// The element's position.
+    fn index(self) -> usize;
+}
+
+/// Declares an id type: `define_id!(/// doc  FileId);`.
+#[macro_export]
+macro_rules! define_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub struct $name(pub u32);
+        impl $crate::Id for $name {
+            fn new(i: usize) -> Self {
+                $name(u32::try_from(i).expect("more than 2^32 elements of one kind"))
+            }
+            fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+/// A vector indexed by `I` only.
+#[derive(Clone, Debug)]
+pub struct IndexVec<I, T> {
+    items: Vec<T>,
+    id: PhantomData<fn(I)>,
+}
+
+impl<I: Id, T> IndexVec<I, T> {
+    /// An empty vector.
+    #[must_use]
+    pub fn new() -> Self {
+        IndexVec { items: Vec::new(), id: PhantomData }
+    }
+
+    /// Appends and returns the new element's id.
+    pub fn push(&mut self, item: T) -> I {
+        let id = I::new(self.items.len());
+        self.items.push(item);
+        id
+    }
+
+    /// How many elements there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// All ids in order of creation.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = I> + use<I, T> {
+        (0..self.items.len()).map(I::new)
+    }
+
+    /// All elements in order of creation.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.items.iter()
+    }
+
+    /// The element, if the id is of this vector.
+    pub fn get(&self, id: I) -> Option<&T> {
+        self.items.get(id.index())
+    }
+
+    /// Makes the vector at least `n` long.
+    pub fn grow_to(&mut self, n: usize, make: impl FnMut() -> T) {
+        if self.items.len() < n {
+            self.items.resize_with(n, make);
+        }
+    }
+}
+
+impl<I: Id, T> Default for IndexVec<I, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<I: Id, T> Index<I> for IndexVec<I, T> {
+    type Output = T;
+    fn index(&self, id: I) -> &T {
+        &self.items[id.index()]
+    }
+}
+
+impl<I: Id, T> IndexMut<I> for IndexVec<I, T> {
+    fn index_mut(&mut self, id: I) -> &mut T {
+        &mut self.items[id.index()]
+    }
+}

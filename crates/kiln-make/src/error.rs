@@ -1,0 +1,22 @@
+//! The one kind of error that ends a make instance while it reads or expands.
+
+use kiln_base::Loc;
+
+/// What make prints as `FILE:LINE: *** TEXT.  Stop.` before it exits with status 2.
+#[derive(Clone, Debug)]
+pub struct Fatal {
+    /// Where, if the error has a place.
+    pub loc: Option<Loc>,
+    /// The text between `*** ` and `.  Stop.`.
+    pub text: Vec<u8>,
+}
+
+impl Fatal {
+    /// An error at a place.
+    pub fn at(loc: Loc, text: impl Into<Vec<u8>>) -> Self {
+        Fatal { loc: Some(loc), text: text.into() }
+    }
+}
+
+/// The result of whatever reads or expands.
+pub type Result<T> = std::result::Result<T, Fatal>;

@@ -1,0 +1,104 @@
+//! The settings of one make instance: what the command line, MAKEFLAGS and the environment said.
+//! Plain data; reading arguments and writing MAKEFLAGS is the session's work.
+
+/// GNU make manual, "Summary of Options". Names follow the long options.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // these are make's switches, one field each
+pub struct Options {
+    /// `-B`
+    pub always_make: bool,
+    /// `-L`
+    pub check_symlink_times: bool,
+    /// `-d`, `--debug=FLAGS`, in order of appearance.
+    pub debug: Vec<Vec<u8>>,
+    /// The letters that `-d`/`--debug` came down to; see [`debug`].
+    pub debug_level: u32,
+    /// `-e`
+    pub environment_overrides: bool,
+    /// `-E STRING`, in order.
+    pub eval: Vec<Vec<u8>>,
+    /// `-f FILE`, in order.
+    pub makefiles: Vec<Vec<u8>>,
+    /// `-I DIR`, in order, as given.
+    pub include_dirs: Vec<Vec<u8>>,
+    /// `-i`
+    pub ignore_errors: bool,
+    /// `-j N`: `None` where it was not given, `Some(0)` for no limit.
+    pub jobs: Option<u32>,
+    /// `--jobserver-auth=…` as inherited or as made.
+    pub jobserver_auth: Option<Vec<u8>>,
+    /// `--jobserver-style=…`
+    pub jobserver_style: Option<Vec<u8>>,
+    /// `-k`
+    pub keep_going: bool,
+    /// `-l N`; negative is no limit.
+    pub load_average: Option<f64>,
+    /// `-n`
+    pub just_print: bool,
+    /// `-o FILE`
+    pub old_files: Vec<Vec<u8>>,
+    /// `-W FILE`
+    pub new_files: Vec<Vec<u8>>,
+    /// `-O[TYPE]`
+    pub output_sync: OutputSync,
+    /// `--sync-mutex=…` as inherited.
+    pub sync_mutex: Option<Vec<u8>>,
+    /// `-p`
+    pub print_data_base: bool,
+    /// `-w` given (`Some(true)`), `--no-print-directory` given (`Some(false)`), or neither.
+    pub print_directory: Option<bool>,
+    /// `-q`
+    pub question: bool,
+    /// `-r`
+    pub no_builtin_rules: bool,
+    /// `-R`
+    pub no_builtin_variables: bool,
+    /// `--shuffle[=MODE]`
+    pub shuffle: Option<Vec<u8>>,
+    /// `-s`; `Some(false)` for `--no-silent`.
+    pub silent: Option<bool>,
+    /// `-t`
+    pub touch: bool,
+    /// `--trace`
+    pub trace: bool,
+    /// `--warn-undefined-variables`
+    pub warn_undefined: bool,
+    /// `-C DIR`, in order.
+    pub directories: Vec<Vec<u8>>,
+    /// `VAR=VALUE` arguments as they are passed on, in order.
+    pub variables: Vec<Vec<u8>>,
+}
+
+/// `-O`: how the output of parallel jobs is kept together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OutputSync {
+    /// Not at all.
+    #[default]
+    None,
+    /// `-Oline`
+    Line,
+    /// `-Otarget`
+    Target,
+    /// `-Orecurse`
+    Recurse,
+}
+
+/// Bits of [`Options::debug_level`], as `--debug` names them.
+pub mod debug {
+    /// `b`: what was remade.
+    pub const BASIC: u32 = 1;
+    /// `v`: more of the same, and makefiles that are read.
+    pub const VERBOSE: u32 = 2;
+    /// `j`: processes.
+    pub const JOBS: u32 = 4;
+    /// `i`: implicit rule search.
+    pub const IMPLICIT: u32 = 8;
+    /// `p`: print recipes even if silent.
+    pub const PRINT: u32 = 0x10;
+    /// `w`: why each target is remade.
+    pub const WHY: u32 = 0x20;
+    /// `m`: remaking makefiles.
+    pub const MAKEFILES: u32 = 0x100;
+    /// `a`: all of it.
+    pub const ALL: u32 = 0xfff;
+}

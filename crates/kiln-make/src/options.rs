@@ -1,6 +1,8 @@
 //! The settings of one make instance: what the command line, MAKEFLAGS and the environment said.
 //! Plain data; reading arguments and writing MAKEFLAGS is the session's work.
 
+use kiln_base::Name;
+
 /// GNU make manual, "Summary of Options". Names follow the long options.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // these are make's switches, one field each
@@ -65,8 +67,34 @@ pub struct Options {
     pub warn_undefined: bool,
     /// `-C DIR`, in order.
     pub directories: Vec<Vec<u8>>,
-    /// `VAR=VALUE` arguments as they are passed on, in order.
-    pub variables: Vec<Vec<u8>>,
+    /// Variables that the command line or MAKEFLAGS defined, in order of first definition.
+    pub variables: Vec<Name>,
+    /// `-d` itself.
+    pub debug_all: bool,
+    /// `-O`'s argument as given; [`Options::output_sync`] is what it means.
+    pub output_sync_text: Option<Vec<u8>>,
+    /// Which of [`Options::makefiles`] is the copy of standard input.
+    pub stdin_makefile: Option<usize>,
+    /// `-h`
+    pub help: bool,
+    /// `-v`
+    pub version: bool,
+    /// One bit per switch that was given somewhere, in the session's order of switches.
+    pub specified: u64,
+    /// Who decided the switches that can be taken back.
+    pub ranks: Ranks,
+}
+
+/// For switches that have an opposite: the rank of the place that decided, so that a makefile does
+/// not overrule the command line.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ranks {
+    /// `-k`, `-S`
+    pub keep_going: u8,
+    /// `-s`, `--no-silent`
+    pub silent: u8,
+    /// `-w`, `--no-print-directory`
+    pub print_directory: u8,
 }
 
 /// `-O`: how the output of parallel jobs is kept together.

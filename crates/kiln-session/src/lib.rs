@@ -1,4 +1,5 @@
 //! One invocation: arguments and environment in, exit status out. The only crate that knows that
 //! kbuild exists.
 
+pub mod switches;
 pub mod toolhost;

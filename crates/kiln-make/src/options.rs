@@ -79,6 +79,8 @@ pub struct Options {
     pub help: bool,
     /// `-v`
     pub version: bool,
+    /// Makefiles are being remade: `-n`, `-q` and `-t` do not count.
+    pub remaking_makefiles: bool,
     /// One bit per switch that was given somewhere, in the session's order of switches.
     pub specified: u64,
     /// Who decided the switches that can be taken back.

@@ -1,0 +1,68 @@
+//! The command line for people. One definition gives parsing, help and completions.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds Linux kernel modules that live outside the kernel tree.
+#[derive(Parser)]
+#[command(name = "kiln", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build the modules of a directory
+    Build(Work),
+    /// Install the modules that were built there
+    Install(Work),
+    /// Remove what building left there
+    Clean(Work),
+    /// Do what GNU make 4.4.1 does with the same arguments (`--verify` first: compare with it)
+    #[command(disable_help_flag = true)]
+    Make {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run one of the kernel's host tools natively, with its own arguments
+    #[command(disable_help_flag = true)]
+    Tool {
+        /// fixdep, modpost, genksyms, …
+        name: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// What `build`, `install` and `clean` take.
+#[derive(Args)]
+pub struct Work {
+    /// The kernel: a release, or the directory of a header or build tree. By default the running
+    /// kernel's tree, else the newest found
+    #[arg(short = 'k', long, value_name = "RELEASE|DIR")]
+    pub kernel: Option<PathBuf>,
+    /// How many jobs at once; by default one for each processor
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroU32>,
+    /// Print whole commands
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Go on with what does not depend on a failed target
+    #[arg(long)]
+    pub keep_going: bool,
+    /// [DIR] [TARGET…] [VAR=VALUE…]: the module's directory (by default this one), then targets and
+    /// settings as for make
+    #[arg(value_name = "DIR|TARGET|VAR=VALUE")]
+    pub words: Vec<OsString>,
+}
+
+/// Cuts a leading `--verify` off the arguments of `kiln make`.
+pub fn take_verify(args: &[Vec<u8>]) -> (bool, &[Vec<u8>]) {
+    match args.split_first() {
+        Some((first, rest)) if first == b"--verify" => (true, rest),
+        _ => (false, args),
+    }
+}

@@ -1,0 +1,143 @@
+//! `kiln build`, `install` and `clean`: make's work with a person's words.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use kiln_session::Exit;
+use kiln_tree::rooted::Root;
+use kiln_tree::{Choice, Machine};
+
+use crate::cli::{Cli, Command, Work};
+
+/// Runs a command of the command line and gives its exit status.
+pub fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
+        Command::Build(work) => build(&work, None),
+        Command::Install(work) => build(&work, Some("modules_install")),
+        Command::Clean(work) => build(&work, Some("clean")),
+        // Both are cut off before, because their arguments are another language.
+        Command::Make { args } => return make(&args.into_iter().map(OsStringExt::into_vec).collect::<Vec<_>>(), false),
+        Command::Tool { name, args } => {
+            let args: Vec<_> = args.into_iter().map(OsStringExt::into_vec).collect();
+            return crate::tool::run(name.as_bytes(), &args);
+        }
+    };
+    done.unwrap_or_else(|text| {
+        eprintln!("kiln: {text}");
+        ExitCode::from(2)
+    })
+}
+
+/// Ends as the instance ended: with its status, or by its signal.
+pub fn exit(how: Exit) -> ExitCode {
+    match how {
+        Exit::Status(status) => ExitCode::from(status as u8),
+        Exit::Signal(signal) => {
+            kiln_session::die_of(signal);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `kiln make ARGS…`.
+pub fn make(args: &[Vec<u8>], verify: bool) -> ExitCode {
+    let mut argv = vec![kiln_session::make_command()];
+    argv.extend_from_slice(args);
+    if verify {
+        return match kiln_session::verify::run(argv) {
+            Ok(report) => {
+                eprint!("{report}");
+                ExitCode::from(report.status())
+            }
+            Err(text) => {
+                eprintln!("kiln: {text}");
+                ExitCode::from(2)
+            }
+        };
+    }
+    exit(kiln_session::make(argv))
+}
+
+/// What the machine is, for finding trees.
+pub fn machine() -> Machine {
+    let superuser = kiln_session::is_superuser();
+    Machine::read(Root::real(), |name| std::env::var_os(name), superuser)
+}
+
+fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
+    let (dir, words) = directory(&work.words)?;
+    check_module(&dir)?;
+    let machine = machine();
+    let found = kiln_tree::discover::discover(&machine);
+    let choice = match &work.kernel {
+        Some(spec) => found.find(&machine, spec),
+        None => found.choose(&machine),
+    }
+    .map_err(|e| e.to_string())?;
+    if work.kernel.is_none() {
+        eprintln!("kiln: {}", announce(&choice));
+    }
+    let mut argv = vec![kiln_session::make_command()];
+    let mut push = |word: &[u8]| argv.push(word.to_vec());
+    push(b"-C");
+    push(choice.tree.dir.as_os_str().as_bytes());
+    push(b"--no-print-directory");
+    let jobs = work.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n.get() as usize);
+    push(format!("-j{jobs}").as_bytes());
+    if work.keep_going {
+        push(b"-k");
+    }
+    push(&[b"M=", dir.as_os_str().as_bytes()].concat());
+    if work.verbose {
+        push(b"V=1");
+    }
+    for word in target.iter().map(|t| t.as_bytes()).chain(words.iter().map(|w| w.as_bytes())) {
+        push(word);
+    }
+    Ok(exit(kiln_session::make(argv)))
+}
+
+fn announce(choice: &Choice) -> String {
+    format!("building against {} ({choice})", choice.tree.dir.display())
+}
+
+/// The module's directory and the remaining words: the first word is the directory if it is one.
+fn directory(words: &[OsString]) -> Result<(PathBuf, &[OsString]), String> {
+    let here = |d: &Path| std::path::absolute(d).map_err(|e| format!("{}: {e}", d.display()));
+    match words.split_first() {
+        Some((first, rest)) if !first.as_bytes().contains(&b'=') && Path::new(first).is_dir() => {
+            let dir = Path::new(first).canonicalize().map_err(|e| format!("{}: {e}", first.display()))?;
+            Ok((dir, rest))
+        }
+        Some((first, _)) if first.as_bytes().contains(&b'/') && !first.as_bytes().contains(&b'=') => {
+            // A path that is not there is a wrong directory, unless it can be a target below this one.
+            match Path::new(OsStr::from_bytes(first.as_bytes())).is_absolute() {
+                true => Err(format!("{}: no such directory", first.display())),
+                false => Ok((here(Path::new("."))?, words)),
+            }
+        }
+        _ => Ok((here(Path::new("."))?, words)),
+    }
+}
+
+/// Refuses directories in which make would do harm or nothing.
+fn check_module(dir: &Path) -> Result<(), String> {
+    let has = |name: &str| dir.join(name).exists();
+    if has("include/config/auto.conf") || (has("Kconfig") && has("scripts/Kbuild.include")) {
+        return Err(format!(
+            "{} is a kernel tree, not a module's directory; kiln does not build in kernel trees\n      \
+             (name the module's directory, and the kernel with -k; `kiln make` does what make does)",
+            dir.display()
+        ));
+    }
+    if !has("Kbuild") && !has("Makefile") {
+        return Err(format!(
+            "{} has neither a Kbuild file nor a Makefile\n      \
+             (a file called Kbuild with the line `obj-m := NAME.o` builds NAME.ko from NAME.c)",
+            dir.display()
+        ));
+    }
+    Ok(())
+}

@@ -1,20 +1,19 @@
 //! One make instance from its arguments to its exit status: the phases in order (GNU make manual,
 //! "How to Run make", "How Makefiles Are Remade").
 //!
-//! This file does not know how targets are brought up to date; that is kiln-exec's.
+//! This file does not know how targets are brought up to date; that is kiln-graph's and kiln-exec's.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use kiln_base::Sys;
-use kiln_exec::{ExecHost, Goal, Output, Slots, Status, Update};
-use kiln_graph::Graph;
+use kiln_exec::{ExecHost, Exec, Output};
+use kiln_graph::{Goal, Graph, Status, Stop};
 use kiln_make::options::{OutputSync, debug};
-use kiln_make::{Fatal, Make, Origin, Result, Stream};
+use kiln_make::{Export, Fatal, Make, Origin, Stream};
 
-use crate::remake::Remade;
-use crate::{Shared, makeflags, remake, text};
+use crate::{Shared, makeflags, remake, restart, slots, text};
 
 /// What an instance is started with.
 pub struct Invocation {
@@ -39,38 +38,440 @@ pub enum Exit {
 
 /// Runs an instance to its end, beginning again as often as a makefile was remade.
 pub fn run(mut inv: Invocation) -> Exit {
-    let mut restarts = 0;
-    let mut traced = false;
+    let mut before = Before::default();
     loop {
-        let mut instance = Instance::new(&inv, restarts, traced);
-        match instance.pass(&inv) {
-            Ok(Pass::Done(exit)) => return instance.end(exit),
-            Ok(Pass::Restart(argv)) => {
-                traced = instance.output.borrow().traced();
-                instance.give_back_slots();
-                inv.argv = argv;
-                restarts += 1;
-            }
-            Err(fatal) => {
+        let mut instance = Instance::new(&inv, before);
+        match instance.pass(&mut inv) {
+            Ok(Pass::Done(status)) => return instance.end(Exit::Status(status)),
+            Ok(Pass::Restart) => before = instance.before_restart(),
+            Err(Stop::Fatal(fatal)) => {
                 instance.say_fatal(&fatal);
                 return instance.end(Exit::Status(2));
             }
+            Err(Stop::Exit(status)) => return instance.end(Exit::Status(status)),
+            Err(Stop::Signal(signal)) => return instance.end(Exit::Signal(signal)),
         }
     }
 }
 
-/// What one pass over the makefiles came to.
-enum Pass {
-    Done(Exit),
-    /// A makefile was remade: begin again, with these arguments.
-    Restart(Vec<Vec<u8>>),
+/// What one pass leaves to the next.
+#[derive(Default)]
+struct Before {
+    /// How many passes there were.
+    restarts: u32,
+    /// The directory has been announced.
+    traced: bool,
 }
 
-/// One pass: all that GNU make keeps in global variables.
+/// What one pass over the makefiles came to.
+enum Pass {
+    Done(i32),
+    /// A makefile was remade: begin again.
+    Restart,
+}
+
+/// One pass: what GNU make keeps in global variables.
 pub(crate) struct Instance {
     pub(crate) make: Make,
     pub(crate) graph: Graph,
+    pub(crate) exec: Exec,
     pub(crate) output: Rc<RefCell<Output>>,
-    pub(crate) slots: Option<Slots>,
-    pub(crate) restarts: u32,
+    pub(crate) shared: Arc<Shared>,
+    restarts: u32,
+    /// The copy of a makefile that came from standard input.
+    stdin_copy: Option<Vec<u8>>,
+}
+
+type Done<T> = kiln_graph::Result<T>;
+
+impl Instance {
+    fn new(inv: &Invocation, before: Before) -> Self {
+        let argv0 = inv.argv.first().map_or(&b""[..], Vec::as_slice);
+        let program = match argv0.rsplit(|&c| c == b'/').next() {
+            None | Some(b"") => b"make".to_vec(),
+            Some(name) => name.to_vec(),
+        };
+        let output = Rc::new(RefCell::new(inv.shared.output(before.traced)));
+        let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys));
+        let options = kiln_make::Options::default();
+        let make = Make::new(Arc::clone(&inv.sys), Box::new(host), options, program, 0);
+        Instance {
+            make,
+            graph: Graph::new(),
+            exec: Exec::new(Rc::clone(&output), inv.shared.signals()),
+            output,
+            shared: Arc::clone(&inv.shared),
+            restarts: before.restarts,
+            stdin_copy: None,
+        }
+    }
+
+    /// From the arguments to the last goal.
+    fn pass(&mut self, inv: &mut Invocation) -> Done<Pass> {
+        let goals = self.read_arguments(inv)?;
+        if self.make.opts.help {
+            let program = String::from_utf8_lossy(&self.make.program).into_owned();
+            self.print(text::usage(&program, &self.host()).as_bytes());
+            return Ok(Pass::Done(0));
+        }
+        if self.make.opts.version {
+            self.print_version();
+            return Ok(Pass::Done(0));
+        }
+        self.settle_arguments(inv)?;
+        self.enter_directory(inv)?;
+        let argv_jobs = self.join_jobserver(inv)?;
+        self.define_variables(inv);
+        self.copy_stdin()?;
+        self.read_makefiles(argv_jobs)?;
+        slots::start(self)?;
+        makeflags::define(&mut self.make);
+        self.finish_database()?;
+        self.output.borrow_mut().end_reading();
+
+        let mut status = 0;
+        if !self.make.makefiles.is_empty() {
+            match remake::makefiles(self)? {
+                remake::Outcome::Restart => {
+                    let opts = &self.make.opts;
+                    inv.argv = restart::arguments(&inv.argv, &opts.makefiles, opts.stdin_makefile);
+                    return Ok(Pass::Restart);
+                }
+                remake::Outcome::Failed => return Ok(Pass::Done(2)),
+                remake::Outcome::Go(so_far) => status = so_far,
+            }
+        }
+        makeflags::define(&mut self.make);
+        self.graph.switches.always_make = self.make.opts.always_make;
+        if self.restarts > 0 {
+            self.mark_new_files();
+        }
+        self.remove_stdin_copy();
+
+        let mut goals = self.goals(goals)?;
+        kiln_graph::shuffle::goals(&mut self.graph, &mut self.make, &mut goals);
+        self.debug(debug::BASIC, "Updating goal targets....\n");
+        match self.graph.update_goals(&mut self.make, &mut self.exec, &mut goals)? {
+            Status::None | Status::Success => {}
+            Status::Question => status = 1,
+            Status::Failed => status = 2,
+        }
+        if self.graph.clock_skew {
+            self.error(b"warning:  Clock skew detected.  Your build may be incomplete.");
+        }
+        Ok(Pass::Done(status))
+    }
+
+    /// Environment, MAKEFLAGS and arguments; returns the goals named.
+    fn read_arguments(&mut self, inv: &Invocation) -> Done<Vec<Vec<u8>>> {
+        let make = &mut self.make;
+        let mut env = inv.env.clone();
+        if self.restarts > 0 {
+            env.retain(|(n, _)| n != b"MAKE_RESTARTS");
+            env.push((b"MAKE_RESTARTS".to_vec(), self.restarts.to_string().into_bytes()));
+        }
+        make.import_environment(&env);
+        if make.get_raw(b"GNUMAKEFLAGS").is_some() {
+            makeflags::decode_variable(make, b"GNUMAKEFLAGS", Origin::Command)?;
+            make.define(b"GNUMAKEFLAGS", b"", Origin::Environment, false);
+        }
+        let mut decoded = makeflags::decode_variable(make, b"MAKEFLAGS", Origin::Command)?;
+        make.opts.env_jobs = make.opts.jobs.take();
+        self.sync_output(true);
+        let argv0 = inv.argv.first().cloned().unwrap_or_default();
+        let args: Vec<&[u8]> = inv.argv.iter().skip(1).map(Vec::as_slice).collect();
+        let more = makeflags::decode(&mut self.make, &argv0, &args, Origin::Command)?;
+        decoded.goals.extend(more.goals);
+        if decoded.bad || more.bad {
+            let program = String::from_utf8_lossy(&self.make.program).into_owned();
+            let usage = text::usage(&program, &self.host());
+            self.make.host.print(Stream::Err, usage.as_bytes());
+            return Err(Stop::Exit(2));
+        }
+        Ok(decoded.goals)
+    }
+
+    /// What follows from the switches before anything is read.
+    fn settle_arguments(&mut self, inv: &Invocation) -> Done<()> {
+        let make = &mut self.make;
+        if let Some(mode) = make.opts.shuffle.take() {
+            let now = make.sys.now();
+            let mode = kiln_graph::shuffle::Mode::parse(&mode, now).map_err(fatal)?;
+            // A seed chosen by chance goes to the children, so that they repeat it.
+            make.opts.shuffle = mode.text();
+            self.graph.shuffle = mode;
+        }
+        for (stream, name) in [(1, b"MAKE_TERMOUT"), (2, b"MAKE_TERMERR")] {
+            if let Some(tty) = self.shared.terminal(stream)
+                && make.get_raw(name).is_none()
+            {
+                make.define(name, &tty, Origin::Default, false);
+                make.set_export(name, Export::Export);
+            }
+        }
+        let level = make.get_raw(b"MAKELEVEL");
+        let level = level.as_deref().and_then(|v| std::str::from_utf8(v).ok()?.parse().ok());
+        make.level = level.unwrap_or(0);
+        make.opts.no_builtin_rules |= make.opts.no_builtin_variables;
+        self.graph.switches = kiln_graph::Switches {
+            touch: make.opts.touch,
+            question: make.opts.question,
+            just_print: make.opts.just_print,
+            always_make: make.opts.always_make && self.restarts == 0,
+        };
+        if self.make.opts.debug_level & debug::BASIC != 0 {
+            self.print_version();
+        }
+        let mut dir = Some(inv.sys.dir().to_vec());
+        if dir.as_ref().is_some_and(Vec::is_empty) {
+            dir = None;
+        }
+        self.output.borrow_mut().set_directory(dir);
+        self.announce();
+        self.sync_output(true);
+        Ok(())
+    }
+
+    /// `-C`.
+    fn enter_directory(&mut self, inv: &Invocation) -> Done<()> {
+        let mut sys = Arc::clone(&inv.sys);
+        for dir in self.make.opts.directories.clone() {
+            sys = match sys.at(&dir) {
+                Ok(at) => Arc::from(at),
+                Err(e) => {
+                    let text = kiln_graph::say::io_text(&e);
+                    return Err(fatal([&dir[..], b": ", text.as_bytes()].concat()));
+                }
+            };
+        }
+        let path = sys.dir().to_vec();
+        self.exec.set_sys(Arc::clone(&sys));
+        self.make.set_sys(sys);
+        self.make.define(b"CURDIR", &path, Origin::File, false);
+        self.output.borrow_mut().set_directory(Some(path));
+        self.announce();
+        self.make.construct_include_path();
+        Ok(())
+    }
+
+    fn define_variables(&mut self, inv: &Invocation) {
+        let argv0 = inv.argv.first().cloned().unwrap_or_default();
+        let command = if argv0.contains(&b'/') && !argv0.starts_with(b"/") {
+            [inv.sys.dir(), b"/", &argv0].concat()
+        } else {
+            argv0
+        };
+        let make = &mut self.make;
+        make.define(b"MAKE_COMMAND", &command, Origin::Default, false);
+        make.define(b"MAKE", b"$(MAKE_COMMAND)", Origin::Default, true);
+        makeflags::define_overrides(make);
+        self.exec.set_make_command(&command);
+    }
+
+    /// A makefile on standard input is copied to a file, because it may be read again.
+    fn copy_stdin(&mut self) -> Done<()> {
+        let names = &self.make.opts.makefiles;
+        let mut dashes = (0..names.len()).filter(|&i| names[i] == b"-");
+        let Some(at) = dashes.next() else {
+            if let Some(i) = self.make.opts.stdin_makefile {
+                self.adopt_stdin_copy(i);
+            }
+            return Ok(());
+        };
+        if dashes.next().is_some() || self.make.opts.stdin_makefile.is_some() {
+            return Err(fatal(b"Makefile from standard input specified twice".to_vec()));
+        }
+        let copy = self.shared.copy_of_stdin().map_err(|_| {
+            fatal(b"cannot store makefile from stdin to a temporary file".to_vec())
+        })?;
+        self.make.opts.makefiles[at] = copy;
+        self.make.opts.stdin_makefile = Some(at);
+        self.adopt_stdin_copy(at);
+        Ok(())
+    }
+
+    fn adopt_stdin_copy(&mut self, at: usize) {
+        let name = self.make.opts.makefiles[at].clone();
+        let f = self.make.enter(&name);
+        self.graph.set_finished(&mut self.make, f);
+        self.stdin_copy = Some(name);
+    }
+
+    fn remove_stdin_copy(&mut self) {
+        if let Some(name) = self.stdin_copy.take()
+            && let Err(e) = self.make.sys.unlink(&name)
+            && e.kind() != std::io::ErrorKind::NotFound
+        {
+            let text = kiln_graph::say::io_text(&e);
+            self.error(&[b"unlink (temporary file): ", &name[..], b": ", text.as_bytes()].concat());
+        }
+    }
+
+    /// Built-in definitions, `--eval`, the makefiles, and the switches that they set.
+    fn read_makefiles(&mut self, argv_jobs: Option<u32>) -> Done<()> {
+        let make = &mut self.make;
+        make.define_builtin_variables();
+        makeflags::define(make);
+        make.set_export(b"MAKEFLAGS", Export::Export);
+        make.on_makeflags = Some(makeflags::reset);
+        for text in make.opts.eval.clone() {
+            make.eval_text(&text, kiln_base::Loc::default())?;
+        }
+        if !make.opts.eval.is_empty() {
+            makeflags::define_evals(make);
+        }
+        let (rules, variables) = (make.opts.no_builtin_rules, make.opts.no_builtin_variables);
+        let jobs = make.opts.jobs;
+        make.read_all_makefiles()?;
+        make.opts.jobs = None;
+        makeflags::decode_variable(make, b"GNUMAKEFLAGS", Origin::Environment)?;
+        make.define(b"GNUMAKEFLAGS", b"", Origin::Override, false);
+        makeflags::decode_variable(make, b"MAKEFLAGS", Origin::Environment)?;
+        slots::after_makefiles(self, jobs, argv_jobs);
+        self.sync_output(true);
+        let make = &mut self.make;
+        make.opts.no_builtin_rules |= make.opts.no_builtin_variables;
+        if make.opts.no_builtin_rules && !rules {
+            make.forget_builtin_suffixes();
+        }
+        if make.opts.no_builtin_variables && !variables {
+            make.undefine_default_variables();
+        }
+        self.graph.switches.touch = self.make.opts.touch;
+        self.graph.switches.question = self.make.opts.question;
+        self.graph.switches.just_print = self.make.opts.just_print;
+        self.announce();
+        Ok(())
+    }
+
+    /// From what was read to what the walk works on.
+    fn finish_database(&mut self) -> Done<()> {
+        self.make.snap_deps()?;
+        self.make.install_builtin_rules();
+        for name in self.make.opts.old_files.clone() {
+            let f = self.make.enter(&name);
+            self.graph.set_old(f);
+        }
+        if self.restarts == 0 {
+            self.mark_new_files();
+        }
+        Ok(())
+    }
+
+    fn mark_new_files(&mut self) {
+        for name in self.make.opts.new_files.clone() {
+            let f = self.make.enter(&name);
+            self.graph.set_new(f);
+        }
+    }
+
+    /// The goals: those named, else the default goal.
+    fn goals(&mut self, named: Vec<Vec<u8>>) -> Done<Vec<Goal>> {
+        if !named.is_empty() {
+            return Ok(named.iter().map(|n| Goal::new(self.make.enter(n))).collect());
+        }
+        let default = self.make.default_goal()?;
+        match default {
+            Some(f) => Ok(vec![Goal::new(f)]),
+            None if self.make.get_raw(b"MAKEFILE_LIST").is_some_and(|v| !v.is_empty()) => {
+                Err(fatal(b"No targets".to_vec()))
+            }
+            None => Err(fatal(b"No targets specified and no makefile found".to_vec())),
+        }
+    }
+
+    /// Waits for what still runs, removes intermediate files, gives back slots, says goodbye.
+    fn end(mut self, exit: Exit) -> Exit {
+        self.remove_stdin_copy();
+        let failed = exit != Exit::Status(0);
+        self.exec.wait_for_all(&mut self.make, &mut self.graph, failed);
+        if let Exit::Status(_) = exit {
+            self.graph.remove_intermediates(&mut self.make, false);
+        }
+        if self.make.opts.print_data_base {
+            self.print_data_base();
+        }
+        self.exec.give_back_slots(failed);
+        let mut output = self.output.borrow_mut();
+        output.end_reading();
+        output.leave();
+        exit
+    }
+
+    fn before_restart(mut self) -> Before {
+        self.graph.remove_intermediates(&mut self.make, false);
+        if self.make.opts.print_data_base {
+            self.print_data_base();
+        }
+        self.exec.give_back_slots(false);
+        // The copy of standard input is read again.
+        self.stdin_copy = None;
+        let traced = self.output.borrow().traced();
+        Before { restarts: self.restarts + 1, traced }
+    }
+
+    /// Tells the output what the switches say now.
+    pub(crate) fn announce(&mut self) {
+        let opts = &self.make.opts;
+        // Without a word on it: quiet under -s, else in sub-makes and after -C.
+        let by_default = opts.silent != Some(true)
+            && (self.make.level > 0 || !opts.directories.is_empty());
+        let mut output = self.output.borrow_mut();
+        output.set_identity(&self.make.program, self.make.level);
+        output.set_print_dir(opts.print_directory.unwrap_or(by_default));
+        output.set_commented(opts.print_data_base);
+    }
+
+    /// `-O`: while makefiles are read their output is kept together too.
+    fn sync_output(&mut self, reading: bool) {
+        let mode = self.make.opts.output_sync;
+        let mut output = self.output.borrow_mut();
+        output.set_mode(mode);
+        if reading {
+            output.begin_reading(matches!(mode, OutputSync::Line | OutputSync::Target));
+        }
+    }
+
+    pub(crate) fn error(&mut self, text: &[u8]) {
+        kiln_graph::say::error(&mut self.make, None, text);
+    }
+
+    pub(crate) fn debug(&mut self, bits: u32, text: &str) {
+        if self.make.opts.debug_level & bits != 0 {
+            self.print(text.as_bytes());
+        }
+    }
+
+    fn print(&mut self, text: &[u8]) {
+        self.make.host.print(Stream::Out, text);
+    }
+
+    fn host(&self) -> String {
+        let host = self.make.get_raw(b"MAKE_HOST").unwrap_or_default();
+        String::from_utf8_lossy(&host).into_owned()
+    }
+
+    fn print_version(&mut self) {
+        let text = text::version(&self.host(), self.make.opts.print_data_base);
+        self.output.borrow_mut().raw(Stream::Out, text.as_bytes());
+    }
+
+    fn print_data_base(&mut self) {
+        self.print_version();
+        let text = self.make.data_base();
+        self.output.borrow_mut().raw(Stream::Out, &text);
+    }
+
+    fn say_fatal(&mut self, fatal: &Fatal) {
+        let mut line = kiln_graph::say::error_prefix(&self.make, fatal.loc);
+        line.extend_from_slice(b"*** ");
+        line.extend_from_slice(&fatal.text);
+        line.extend_from_slice(b".  Stop.\n");
+        self.make.host.print(Stream::Err, &line);
+    }
+}
+
+/// An error without a place.
+pub(crate) fn fatal(text: Vec<u8>) -> Stop {
+    Stop::Fatal(Fatal { loc: None, text })
 }

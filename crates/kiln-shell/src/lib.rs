@@ -1,1 +1,3 @@
 //! The subset of sh that recipes use: run in process, start directly, or decline.
+
+pub mod direct;

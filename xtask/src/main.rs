@@ -1,1 +1,53 @@
-fn main() {}
+//! The project's own chores: `cargo xtask COMMAND`. Each command ends with a line
+//! `N passed, N failed` where it checks something, and with status 1 where a check failed.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
+
+mod conformance;
+mod options;
+mod tally;
+mod tidy;
+
+use std::process::ExitCode;
+
+use options::Options;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  conformance [NAME…] [--tree SERIES] [--jobs N] [--long] [--fresh] [--list] [--quiet]
+              [--program FILE] [--env NAME=VALUE]
+        run cases with GNU make and with Kiln and compare; NAME is a part of a case's name,
+        or a pattern with *
+  corpus [NAME…] (options as above)
+        the packaged modules alone, all of them
+  reference
+        build GNU make 4.4.1 if it is not there yet, and say where it is
+  tidy  hold the repository to its own rules";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let options = match Options::parse(args) {
+        Ok(o) => o,
+        Err(said) => return fail(&said),
+    };
+    let done = match command.as_str() {
+        "conformance" => conformance::run(&options, false),
+        "corpus" => conformance::run(&options, true),
+        "reference" => kiln_testkit::reference::make().map(|p| {
+            println!("{}", p.display());
+            true
+        }),
+        "tidy" => tidy::run(),
+        _ => return fail(USAGE),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(said) => fail(&said),
+    }
+}
+
+fn fail(said: &str) -> ExitCode {
+    eprintln!("{said}");
+    ExitCode::from(2)
+}

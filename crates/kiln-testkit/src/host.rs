@@ -1,0 +1,123 @@
+//! What the machine has: kernel trees of the tested series, programs, the tools' identity.
+//! It knows where distributions put kernel trees, and nothing of what is in one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cache;
+
+/// The series whose header trees every case runs on.
+pub const SERIES: &[&str] = &["6.1", "6.12"];
+
+/// A kernel tree to build against.
+#[derive(Debug, Clone)]
+pub struct KernelTree {
+    /// Such as `6.12`.
+    pub series: String,
+    /// What `uname -r` says on that kernel.
+    pub release: String,
+    /// The directory for `-C`.
+    pub dir: PathBuf,
+    /// Changes when the tree does.
+    pub identity: String,
+}
+
+/// The newest header tree of each tested series, in the order of [`SERIES`]. Flavours (cloud, rt) and
+/// other architectures are left out.
+pub fn kernel_trees() -> Vec<KernelTree> {
+    let mut best: Vec<KernelTree> = Vec::new();
+    let Ok(list) = fs::read_dir("/usr/src") else { return best };
+    for item in list.filter_map(Result::ok) {
+        let dir = item.path();
+        let Ok(release) = fs::read_to_string(dir.join("include/config/kernel.release")) else {
+            continue;
+        };
+        let release = release.trim().to_owned();
+        let numbers: Vec<&str> = release.split(['.', '-', '+']).collect();
+        let [major, minor, ..] = numbers.as_slice() else { continue };
+        let series = format!("{major}.{minor}");
+        let flavour = release.contains("-rt-") || release.contains("-cloud-");
+        let foreign = !dir.join("scripts/mod/modpost").exists();
+        if flavour || foreign || !SERIES.contains(&series.as_str()) {
+            continue;
+        }
+        let tree = KernelTree { identity: identity_of(&dir, &release), series, release, dir };
+        match best.iter_mut().find(|t| t.series == tree.series) {
+            Some(t) if version_key(&t.release) < version_key(&tree.release) => *t = tree,
+            Some(_) => {}
+            None => best.push(tree),
+        }
+    }
+    best.sort_by_key(|t| SERIES.iter().position(|s| *s == t.series));
+    best
+}
+
+/// The numbers in a version, for comparing.
+fn version_key(release: &str) -> Vec<u64> {
+    release.split(|c: char| !c.is_ascii_digit()).filter_map(|p| p.parse().ok()).collect()
+}
+
+fn identity_of(dir: &Path, release: &str) -> String {
+    let mut all = release.as_bytes().to_vec();
+    for f in ["Module.symvers", ".config", "include/generated/compile.h", "scripts/mod/modpost"] {
+        all.extend_from_slice(&fs::read(dir.join(f)).unwrap_or_default());
+    }
+    cache::identity(&all)
+}
+
+/// The programs that the bytes of a build depend on, by what they say of themselves.
+pub fn tools_identity() -> String {
+    let mut all = Vec::new();
+    for tool in ["gcc", "gcc-12", "ld", "pahole", "sparse", "xz", "openssl", "depmod", "sh"] {
+        all.extend_from_slice(tool.as_bytes());
+        if tool == "sh" {
+            all.extend_from_slice(&fs::read("/bin/sh").unwrap_or_default());
+            continue;
+        }
+        let option = if tool == "openssl" { "version" } else { "--version" };
+        let out = Command::new(tool).arg(option).stdin(Stdio::null()).output();
+        if let Ok(out) = out {
+            all.extend_from_slice(&out.stdout);
+            all.extend_from_slice(&out.stderr);
+        }
+    }
+    cache::identity(&all)
+}
+
+/// Whether a program is in PATH or in the directories for the administrator.
+pub fn has_program(name: &str) -> bool {
+    find_program(name).is_some()
+}
+
+/// Where a program is.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|d| d.join(name))
+        .find(|p| p.is_file())
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A number that changes when a file below `dir` is made, removed or written: trees of the machine
+/// must come out of a test as they went in.
+pub fn stamp_of(dir: &Path) -> String {
+    let line = "find . -printf '%p %s %T@ %m %l\\n' | sort | sha256sum";
+    let out = Command::new("sh").args(["-c", line]).current_dir(dir).output();
+    out.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(version_key("6.12.9+deb12-amd64") < version_key("6.12.117+deb12-amd64"));
+    }
+}

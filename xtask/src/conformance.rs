@@ -1,0 +1,121 @@
+//! `cargo xtask conformance` and `corpus`: the table of cases, run and compared.
+
+use std::fs;
+use std::time::Instant;
+
+use kiln_conformance::{assets, corpus, examples, repository};
+use kiln_testkit::host::{self, SERIES};
+use kiln_testkit::place::Sources;
+use kiln_testkit::{Case, Harness, KernelTree, Outcome, Verdict, compat, kernel_trees, reference};
+
+use crate::options::Options;
+use crate::tally::Tally;
+
+/// Runs what is asked for.
+pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
+    let trees: Vec<KernelTree> = kernel_trees()
+        .into_iter()
+        .filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series))
+        .collect();
+    let cases = chosen(options, corpus_only, &trees);
+    if options.list {
+        for c in &cases {
+            println!("{}", c.name);
+        }
+        return Ok(true);
+    }
+    let mut tally = Tally::default();
+    for series in SERIES.iter().filter(|s| options.tree.as_ref().is_none_or(|t| t == *s)) {
+        if !trees.iter().any(|t| t.series == *series) {
+            println!("FAILED tree: no header tree of {series} is installed");
+            tally.failed += 1;
+        }
+    }
+    let mut sources = Sources { examples: examples(), packages: Vec::new() };
+    let mut absent = Vec::new();
+    for p in corpus::PACKAGES {
+        if cases.iter().any(|c| c.package.as_deref() == Some(p.name)) {
+            match corpus::source(p) {
+                Ok(dir) => sources.packages.push((p.name.to_owned(), dir)),
+                Err(said) => absent.push((p.name, said)),
+            }
+        }
+    }
+    let said = |e: std::io::Error| e.to_string();
+    let mut harness =
+        Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
+    harness.fresh = options.fresh;
+    harness.subject_env = options.env.clone();
+    let document = fs::read_to_string(repository().join("COMPAT.md")).unwrap_or_default();
+    harness.expected = compat::rows(&document);
+    assets::make(&harness.assets)?;
+
+    let mut runnable = Vec::new();
+    for case in cases {
+        match absent.iter().find(|(n, _)| case.package.as_deref() == Some(n)) {
+            Some((_, said)) => {
+                println!("skipped {}: {said}", case.name);
+                tally.skipped += 1;
+            }
+            None => runnable.push(case),
+        }
+    }
+    let stamps = |t: &KernelTree| host::stamp_of(&t.dir);
+    let before: Vec<String> = trees.iter().map(stamps).collect();
+    let start = Instant::now();
+    let mut kept = 0;
+    harness.run_all(&runnable, &trees, options.jobs(), &mut |o: Outcome| {
+        kept += usize::from(o.kept);
+        tell(&o, options.quiet, &mut tally);
+    });
+    for (tree, before) in trees.iter().zip(before) {
+        let same = before == stamps(tree);
+        if !same {
+            println!("FAILED tree: {} was changed by a build", tree.dir.display());
+        }
+        tally.count(same);
+    }
+    println!(
+        "{} s, {kept} results of the reference were kept from before",
+        start.elapsed().as_secs()
+    );
+    Ok(tally.close())
+}
+
+fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Case> {
+    let wanted = |c: &Case| {
+        options.wants(&c.name)
+            || trees.iter().any(|t| options.wants(&format!("{}@{}", c.name, t.series)))
+    };
+    kiln_conformance::cases()
+        .into_iter()
+        .filter(|c| !corpus_only || c.package.is_some())
+        .filter(|c| !c.long || options.long || corpus_only || !options.names.is_empty())
+        .filter(wanted)
+        .collect()
+}
+
+fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
+    match &o.verdict {
+        Verdict::Same => {
+            tally.count(true);
+            if !quiet {
+                println!("same    {} ({} ms)", o.name, o.took.as_millis());
+            }
+        }
+        Verdict::Skipped(why) => {
+            tally.skipped += 1;
+            println!("skipped {}: {why}", o.name);
+        }
+        Verdict::Differs(list) => {
+            tally.count(false);
+            println!("FAILED  {}", o.name);
+            for said in list.iter().take(10) {
+                println!("    {said}");
+            }
+            if list.len() > 10 {
+                println!("    and {} more differences", list.len() - 10);
+            }
+        }
+    }
+}

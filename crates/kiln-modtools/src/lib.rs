@@ -8,6 +8,7 @@
 //!
 //! This crate does not know how a build is run, where kernel trees are, or what make is.
 
+pub mod genksyms;
 pub mod host;
 
 pub use host::Host;
@@ -17,7 +18,7 @@ pub use host::Host;
 pub type Main = fn(args: &[Vec<u8>], host: &mut dyn Host) -> i32;
 
 /// The tools by the name that the kernel tree gives them, in alphabetical order.
-pub const TOOLS: &[(&str, Main)] = &[];
+pub const TOOLS: &[(&str, Main)] = &[("genksyms", genksyms::main)];
 
 /// The entry of the tool called `name`, if there is one.
 pub fn find(name: &[u8]) -> Option<Main> {

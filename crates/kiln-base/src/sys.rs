@@ -118,6 +118,24 @@ impl RealSys {
         let path = rustix::process::getcwd(Vec::new())?.into_bytes();
         Ok(RealSys { fd: open_dir(rustix::fs::CWD, b".")?, path })
     }
+
+    /// Another directory.
+    ///
+    /// # Errors
+    /// If it cannot be entered.
+    pub fn at_path(dir: &[u8]) -> io::Result<Self> {
+        Self::enter(rustix::fs::CWD, dir)
+    }
+
+    fn enter(from: BorrowedFd<'_>, dir: &[u8]) -> io::Result<Self> {
+        let fd = open_dir(from, dir)?;
+        // The kernel's own name for the descriptor is what getcwd would say after a chdir.
+        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
+        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+        // O_PATH does not ask for the right to search the directory, but chdir does.
+        rustix::fs::accessat(&fd, c".", rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)?;
+        Ok(RealSys { path, fd })
+    }
 }
 
 fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
@@ -155,13 +173,7 @@ impl Sys for RealSys {
     }
 
     fn at(&self, dir: &[u8]) -> io::Result<Box<dyn Sys>> {
-        let fd = open_dir(self.fd.as_fd(), dir)?;
-        // The kernel's own name for the descriptor is what getcwd would say after a chdir.
-        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
-        // O_PATH does not ask for the right to search the directory, but chdir does.
-        rustix::fs::accessat(&fd, c".", rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)?;
-        Ok(Box::new(RealSys { path, fd }))
+        Ok(Box::new(Self::enter(self.fd.as_fd(), dir)?))
     }
 
     fn stat(&self, path: &[u8]) -> io::Result<Stat> {

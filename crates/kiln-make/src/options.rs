@@ -81,6 +81,8 @@ pub struct Options {
     pub version: bool,
     /// Makefiles are being remade: `-n`, `-q` and `-t` do not count.
     pub remaking_makefiles: bool,
+    /// `-j` as MAKEFLAGS had it, for when the command line has none.
+    pub env_jobs: Option<u32>,
     /// One bit per switch that was given somewhere, in the session's order of switches.
     pub specified: u64,
     /// Who decided the switches that can be taken back.

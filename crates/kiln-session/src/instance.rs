@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kiln_base::Sys;
-use kiln_exec::{ExecHost, Exec, Output};
+use kiln_exec::{Exec, ExecHost, Output, Sink, Slots, SyncLock};
 use kiln_graph::{Goal, Graph, Status, Stop};
 use kiln_make::options::{OutputSync, debug};
-use kiln_make::{Export, Fatal, Make, Origin, Stream};
+use kiln_make::{Export, Fatal, FileId, Make, Origin, Stream};
 
 use crate::{Shared, makeflags, remake, restart, slots, text};
 
@@ -25,6 +25,12 @@ pub struct Invocation {
     pub sys: Arc<dyn Sys>,
     /// What the instances of this process share.
     pub shared: Arc<Shared>,
+    /// Where its output goes.
+    pub sink: Sink,
+    /// The job slots of the make above, if that is in this process.
+    pub slots: Option<Arc<Slots>>,
+    /// The lock on output of the make above, likewise.
+    pub lock: Option<Arc<SyncLock>>,
 }
 
 /// How an instance ended.
@@ -77,6 +83,7 @@ pub(crate) struct Instance {
     pub(crate) exec: Exec,
     pub(crate) output: Rc<RefCell<Output>>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) slots: Option<Arc<Slots>>,
     restarts: u32,
     /// The copy of a makefile that came from standard input.
     stdin_copy: Option<Vec<u8>>,
@@ -91,16 +98,23 @@ impl Instance {
             None | Some(b"") => b"make".to_vec(),
             Some(name) => name.to_vec(),
         };
-        let output = Rc::new(RefCell::new(inv.shared.output(before.traced)));
-        let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys));
+        let mut output = Output::new(inv.sink.clone());
+        output.set_traced(before.traced);
+        let output = Rc::new(RefCell::new(output));
+        let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys))
+            .with_signals(Arc::clone(&inv.shared.signals));
+        let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
+        exec.set_submake(inv.shared.submake.clone());
+        exec.set_sys(Arc::clone(&inv.sys));
         let options = kiln_make::Options::default();
         let make = Make::new(Arc::clone(&inv.sys), Box::new(host), options, program, 0);
         Instance {
             make,
             graph: Graph::new(),
-            exec: Exec::new(Rc::clone(&output), inv.shared.signals()),
+            exec,
             output,
             shared: Arc::clone(&inv.shared),
+            slots: None,
             restarts: before.restarts,
             stdin_copy: None,
         }
@@ -120,11 +134,11 @@ impl Instance {
         }
         self.settle_arguments(inv)?;
         self.enter_directory(inv)?;
-        let argv_jobs = self.join_jobserver(inv)?;
+        let argv_jobs = slots::join(self, inv);
         self.define_variables(inv);
         self.copy_stdin()?;
         self.read_makefiles(argv_jobs)?;
-        slots::start(self)?;
+        slots::start(self, inv)?;
         makeflags::define(&mut self.make);
         self.finish_database()?;
         self.output.borrow_mut().end_reading();
@@ -149,7 +163,8 @@ impl Instance {
         self.remove_stdin_copy();
 
         let mut goals = self.goals(goals)?;
-        kiln_graph::shuffle::goals(&mut self.graph, &mut self.make, &mut goals);
+        self.graph.shuffle_goals(&mut self.make, &mut goals);
+        let mut goals: Vec<Goal> = goals.into_iter().map(Goal::new).collect();
         self.debug(debug::BASIC, "Updating goal targets....\n");
         match self.graph.update_goals(&mut self.make, &mut self.exec, &mut goals)? {
             Status::None | Status::Success => {}
@@ -293,7 +308,7 @@ impl Instance {
     fn adopt_stdin_copy(&mut self, at: usize) {
         let name = self.make.opts.makefiles[at].clone();
         let f = self.make.enter(&name);
-        self.graph.set_finished(&mut self.make, f);
+        self.graph.mark_updated(f);
         self.stdin_copy = Some(name);
     }
 
@@ -350,7 +365,7 @@ impl Instance {
         self.make.install_builtin_rules();
         for name in self.make.opts.old_files.clone() {
             let f = self.make.enter(&name);
-            self.graph.set_old(f);
+            self.graph.mark_old(f);
         }
         if self.restarts == 0 {
             self.mark_new_files();
@@ -361,18 +376,18 @@ impl Instance {
     fn mark_new_files(&mut self) {
         for name in self.make.opts.new_files.clone() {
             let f = self.make.enter(&name);
-            self.graph.set_new(f);
+            self.graph.mark_new(f);
         }
     }
 
     /// The goals: those named, else the default goal.
-    fn goals(&mut self, named: Vec<Vec<u8>>) -> Done<Vec<Goal>> {
+    fn goals(&mut self, named: Vec<Vec<u8>>) -> Done<Vec<FileId>> {
         if !named.is_empty() {
-            return Ok(named.iter().map(|n| Goal::new(self.make.enter(n))).collect());
+            return Ok(named.iter().map(|n| self.make.enter(n)).collect());
         }
         let default = self.make.default_goal()?;
         match default {
-            Some(f) => Ok(vec![Goal::new(f)]),
+            Some(f) => Ok(vec![f]),
             None if self.make.get_raw(b"MAKEFILE_LIST").is_some_and(|v| !v.is_empty()) => {
                 Err(fatal(b"No targets".to_vec()))
             }
@@ -408,6 +423,10 @@ impl Instance {
         self.stdin_copy = None;
         let traced = self.output.borrow().traced();
         Before { restarts: self.restarts + 1, traced }
+    }
+
+    pub(crate) fn restarted(&self) -> bool {
+        self.restarts > 0
     }
 
     /// Tells the output what the switches say now.

@@ -1,7 +1,114 @@
 //! One invocation: arguments and environment in, exit status out. The only crate that knows that
 //! kbuild exists.
+//!
+//! - [`switches`], [`makeflags`]: the command line and MAKEFLAGS
+//! - [`instance`]: one make instance from its arguments to its exit status
+//! - [`remake`], [`restart`]: makefiles that are themselves targets
+//! - [`slots`]: job slots and the lock on output
+//! - [`submake`]: a recursive make within the process
+//! - [`command`]: what `$(MAKE)` is
+//! - [`toolhost`]: the real system as the native tools see it
 
+pub mod command;
+pub mod instance;
 pub mod makeflags;
+mod remake;
+pub mod restart;
+mod slots;
+pub mod submake;
 pub mod switches;
 pub mod text;
 pub mod toolhost;
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use kiln_base::RealSys;
+use kiln_exec::{Signals, Sink, SubMake};
+
+pub use instance::{Exit, Invocation};
+
+/// Stack of a make instance's thread. Expansion recurses as deeply as makefiles do; the memory is
+/// only reserved, not used, until then.
+pub const STACK: usize = 512 << 20;
+
+/// What all instances of the process share.
+pub struct Shared {
+    /// The signals that end a build.
+    pub signals: Arc<Signals>,
+    /// Runs recursive makes in the process.
+    pub submake: Option<Arc<dyn SubMake>>,
+}
+
+impl Shared {
+    /// For a process that is one build.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn new(slow: &Slow) -> std::io::Result<Arc<Self>> {
+        let signals = Arc::new(Signals::install()?);
+        Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
+            let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();
+            let submake = own.filter(|_| !slow.has("submake")).map(|own| {
+                Arc::new(submake::InProcess { shared: Weak::clone(shared), own }) as Arc<dyn SubMake>
+            });
+            Shared { signals, submake }
+        }))
+    }
+}
+
+/// `KILN_SLOW`: which fast paths are switched off, by name.
+pub struct Slow(String);
+
+impl Slow {
+    /// As the environment says.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Slow(std::env::var("KILN_SLOW").unwrap_or_default())
+    }
+
+    /// Whether the fast path called `name` is off.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.split(',').any(|w| w.trim() == name || w.trim() == "all")
+    }
+}
+
+/// Runs make with these arguments, the program's name first, in this process's directory and
+/// environment.
+///
+/// # Errors
+/// If the process cannot be set up: no working directory, no descriptors, no memory for a thread.
+pub fn make(argv: Vec<Vec<u8>>) -> std::io::Result<Exit> {
+    let sys = RealSys::current()?;
+    let shared = Shared::new(&Slow::from_env())?;
+    let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
+    let invocation = Invocation {
+        argv,
+        env,
+        sys: Arc::new(sys),
+        shared,
+        sink: Sink::default(),
+        slots: None,
+        lock: None,
+    };
+    let thread = std::thread::Builder::new()
+        .name("make".into())
+        .stack_size(STACK)
+        .spawn(move || instance::run(invocation))?;
+    // A panic has printed its message; make's status for its own failure is 2.
+    Ok(thread.join().unwrap_or(Exit::Status(2)))
+}
+
+/// Ends the process by a signal, as make does after cleaning up.
+pub fn die_of(signal: i32) {
+    kiln_exec::signals::end_by(signal);
+}
+
+/// Whether this is root.
+#[must_use]
+pub fn is_superuser() -> bool {
+    kiln_exec::is_superuser()
+}
+

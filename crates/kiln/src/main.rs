@@ -5,8 +5,9 @@
 mod cli;
 mod people;
 mod tool;
+mod verify;
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -21,8 +22,7 @@ fn main() -> ExitCode {
     match args.get(1).map(Vec::as_slice) {
         Some(b"make") => {
             let (verify, rest) = cli::take_verify(&args[2..]);
-            let own = std::env::current_exe().map_or_else(|_| b"make".to_vec(), |p| p.as_os_str().as_bytes().to_vec());
-            people::make(own, rest, verify)
+            people::make(rest, verify)
         }
         Some(b"tool") if args.len() > 2 => tool::run(&args[2], &args[3..]),
         _ => people::run(cli::Cli::parse()),

@@ -43,20 +43,11 @@ pub fn exit(how: Exit) -> ExitCode {
 
 /// `kiln make ARGS…`.
 pub fn make(args: &[Vec<u8>], verify: bool) -> ExitCode {
-    let mut argv = vec![kiln_session::make_command()];
-    argv.extend_from_slice(args);
     if verify {
-        return match kiln_session::verify::run(argv) {
-            Ok(report) => {
-                eprint!("{report}");
-                ExitCode::from(report.status())
-            }
-            Err(text) => {
-                eprintln!("kiln: {text}");
-                ExitCode::from(2)
-            }
-        };
+        return crate::verify::run(args);
     }
+    let mut argv = vec![kiln_session::command::make_command()];
+    argv.extend_from_slice(args);
     exit(kiln_session::make(argv))
 }
 
@@ -79,7 +70,7 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     if work.kernel.is_none() {
         eprintln!("kiln: {}", announce(&choice));
     }
-    let mut argv = vec![kiln_session::make_command()];
+    let mut argv = vec![kiln_session::command::make_command()];
     let mut push = |word: &[u8]| argv.push(word.to_vec());
     push(b"-C");
     push(choice.tree.dir.as_os_str().as_bytes());

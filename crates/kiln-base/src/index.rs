@@ -77,6 +77,11 @@ impl<I: Id, T> IndexVec<I, T> {
         self.items.get(id.index())
     }
 
+    /// Takes an element out; those behind it move up, so ids above `id` change their meaning.
+    pub fn remove(&mut self, id: I) -> T {
+        self.items.remove(id.index())
+    }
+
     /// Makes the vector at least `n` long.
     pub fn grow_to(&mut self, n: usize, make: impl FnMut() -> T) {
         if self.items.len() < n {

@@ -41,3 +41,123 @@ pub fn split_dir(path: &[u8]) -> (&[u8], &[u8]) {
         None => (&[], path),
     }
 }
+
+/// The length of the white space at the start.
+#[must_use]
+pub fn leading_space(text: &[u8]) -> usize {
+    text.iter().position(|&b| !is_space(b)).unwrap_or(text.len())
+}
+
+/// The next word of `text` at or after `*pos`, which is moved behind it.
+pub fn next_word<'a>(text: &'a [u8], pos: &mut usize) -> Option<&'a [u8]> {
+    let mut i = *pos;
+    while i < text.len() && is_space(text[i]) {
+        i += 1;
+    }
+    let start = i;
+    while i < text.len() && !is_space(text[i]) {
+        i += 1;
+    }
+    *pos = i;
+    (i > start).then(|| &text[start..i])
+}
+
+/// The end of the word that starts at `pos`: the next white space or the end.
+#[must_use]
+pub fn word_end(text: &[u8], pos: usize) -> usize {
+    text[pos..].iter().position(|&b| is_space(b)).map_or(text.len(), |n| pos + n)
+}
+
+/// The first `needle` in `hay` at or after `from`.
+#[must_use]
+pub fn find(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
+    memchr::memmem::find(&hay[from..], needle).map(|i| i + from)
+}
+
+/// A text with at most one `%` that stands for anything: `\%` is a plain `%`, and backslashes before
+/// a `%` quote each other (GNU make manual, "Functions for String Substitution").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// All of it, without the quoting backslashes before the `%` that was found.
+    pub text: Vec<u8>,
+    /// Where the `%` stands, if there is an unquoted one.
+    pub percent: Option<usize>,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Self {
+        let mut text = text.to_vec();
+        let percent = find_unquoted(&mut text, 0, |b| b == b'%');
+        Pattern { text, percent }
+    }
+
+    /// What stands before the `%` (all of it without one).
+    #[must_use]
+    pub fn prefix(&self) -> &[u8] {
+        &self.text[..self.percent.unwrap_or(self.text.len())]
+    }
+
+    /// What stands behind the `%`.
+    #[must_use]
+    pub fn suffix(&self) -> &[u8] {
+        self.percent.map_or(b"", |p| &self.text[p + 1..])
+    }
+
+    /// The part of `word` that the `%` stands for, if the pattern matches. A pattern without `%`
+    /// matches only itself, with an empty stem.
+    #[must_use]
+    pub fn stem<'a>(&self, word: &'a [u8]) -> Option<&'a [u8]> {
+        if self.percent.is_none() {
+            return (self.text == word).then_some(b"");
+        }
+        word.strip_prefix(self.prefix())?.strip_suffix(self.suffix())
+    }
+}
+
+/// Finds the first byte at or after `from` that `stop` takes and no backslash quotes, removing the
+/// backslashes that quote stop bytes (or each other before one) on the way.
+pub fn find_unquoted(text: &mut Vec<u8>, from: usize, stop: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut i = from;
+    loop {
+        i += text[i..].iter().position(|&b| stop(b))?;
+        match unquote_at(text, from, &mut i) {
+            true => return Some(i),
+            false => i += 1,
+        }
+    }
+}
+
+/// Halves the backslashes before the byte at `*i` (not looking before `from`), which is moved along.
+/// Returns whether the byte is unquoted, that is, whether their number was even.
+pub fn unquote_at(text: &mut Vec<u8>, from: usize, i: &mut usize) -> bool {
+    let slashes = text[from..*i].iter().rev().take_while(|&&b| b == b'\\').count();
+    if slashes == 0 {
+        return true;
+    }
+    let gone = slashes.div_ceil(2);
+    text.drain(*i - gone..*i);
+    *i -= gone;
+    slashes % 2 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_percent_is_plain() {
+        let p = Pattern::parse(b"a\\%b%c");
+        assert_eq!((p.text.as_slice(), p.percent), (b"a%b%c".as_slice(), Some(3)));
+        let p = Pattern::parse(b"the\\\\%weird\\\\%pattern\\\\");
+        assert_eq!((p.prefix(), p.percent), (b"the\\".as_slice(), Some(4)));
+    }
+
+    #[test]
+    fn stems() {
+        assert_eq!(Pattern::parse(b"%.o").stem(b"foo.o"), Some(b"foo".as_slice()));
+        assert_eq!(Pattern::parse(b"ab%ba").stem(b"aba"), None);
+        assert_eq!(Pattern::parse(b"x").stem(b"x"), Some(b"".as_slice()));
+    }
+}

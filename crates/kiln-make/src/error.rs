@@ -20,3 +20,13 @@ impl Fatal {
 
 /// The result of whatever reads or expands.
 pub type Result<T> = std::result::Result<T, Fatal>;
+
+/// The system's text for an error, without the number that Rust appends.
+#[must_use]
+pub fn os_error_text(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    match text.find(" (os error") {
+        Some(i) => text[..i].to_owned(),
+        None => text,
+    }
+}

@@ -6,14 +6,35 @@
 //! This crate starts no process, prints nothing and looks at no clock: what needs those goes through
 //! [`Host`]. It does not decide what is out of date and it does not run recipes.
 
+mod assign;
+mod builtin;
+mod cond;
 pub mod db;
+mod dir;
+mod env;
 pub mod error;
+mod expand;
+mod files;
+mod fileseq;
+mod func;
+mod glob;
 pub mod host;
+mod lines;
 pub mod make;
 pub mod options;
+pub mod read;
+mod record;
+mod rule_line;
+mod rules;
+mod snap;
+mod template;
+pub mod var;
+mod vpath;
 
 pub use db::{Dep, File, FileId, Recipe, RecipeLine};
 pub use error::{Fatal, Result};
 pub use host::{Host, ShellCall, ShellResult, Stream};
 pub use make::Make;
 pub use options::Options;
+pub use read::ReadFlags;
+pub use var::{Export, Flavor, Origin};

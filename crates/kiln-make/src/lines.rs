@@ -1,0 +1,306 @@
+//! Makefile text as logical lines: continuation, comments, quoting backslashes. Pure.
+
+use std::borrow::Cow;
+
+use kiln_base::text;
+
+/// Walks over the logical lines of a text.
+pub struct Lines<'t> {
+    text: &'t [u8],
+    pos: usize,
+    /// Lines of a string (`$(eval)`) do not count.
+    counted: bool,
+}
+
+impl<'t> Lines<'t> {
+    /// The lines of a file's text (see [`file_text`]), or of a string.
+    pub fn new(text: &'t [u8], counted: bool) -> Self {
+        Lines { text, pos: 0, counted }
+    }
+
+    /// The next logical line, its inner backslash-newlines kept, and how many lines of the file it
+    /// takes.
+    pub fn next_line(&mut self) -> Option<(&'t [u8], u32)> {
+        let start = self.pos;
+        if start >= self.text.len() {
+            return None;
+        }
+        let mut count = 0;
+        let mut from = start;
+        loop {
+            let Some(n) = memchr::memchr(b'\n', &self.text[from..]) else {
+                self.pos = self.text.len();
+                let count = if count == 0 { 1 } else { count };
+                return Some((&self.text[start..], if self.counted { count } else { 0 }));
+            };
+            let nl = from + n;
+            count += 1;
+            let slashes = self.text[start..nl].iter().rev().take_while(|&&b| b == b'\\').count();
+            if slashes % 2 == 0 {
+                self.pos = nl + 1;
+                return Some((&self.text[start..nl], if self.counted { count } else { 0 }));
+            }
+            from = nl + 1;
+        }
+    }
+}
+
+/// A file's bytes as make reads them: CR before a newline dropped, what follows a NUL on its line
+/// ignored. The second value says how many NULs stood at the start of a line, for the warning.
+#[must_use]
+pub fn file_text(bytes: &[u8]) -> (Cow<'_, [u8]>, usize) {
+    let has_nul = memchr::memchr(0, bytes).is_some();
+    if !has_nul && memchr::memmem::find(bytes, b"\r\n").is_none() {
+        return (Cow::Borrowed(bytes), 0);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut warnings = 0;
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        if let Some(nul) = memchr::memchr(0, line) {
+            out.extend_from_slice(&line[..nul]);
+            if nul == 0 {
+                warnings += 1;
+                out.push(b'\n');
+            }
+            continue;
+        }
+        match line.strip_suffix(b"\r\n") {
+            Some(l) => {
+                out.extend_from_slice(l);
+                out.push(b'\n');
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    (Cow::Owned(out), warnings)
+}
+
+/// Joins continued lines: a backslash-newline with the blanks around it becomes one blank (in POSIX
+/// mode, the blanks before it stay), two backslashes before a newline become one and the newline
+/// stays.
+#[must_use]
+pub fn join_continued(line: &[u8], posix: bool) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\n', line).is_none() {
+        return Cow::Borrowed(line);
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(line.len());
+    let mut from = 0;
+    while let Some(n) = memchr::memchr(b'\n', &line[from..]) {
+        let nl = from + n;
+        let slashes = line[..nl].iter().rev().take_while(|&&b| b == b'\\').count();
+        // Half of the backslashes stay (they may all stand in what was copied from this piece).
+        let end = (nl - slashes.div_ceil(2)).max(from);
+        out.extend_from_slice(&line[from..end]);
+        from = nl + 1;
+        if slashes % 2 == 1 {
+            while from < line.len() && text::is_blank(line[from]) {
+                from += 1;
+            }
+            if !posix {
+                while out.last().is_some_and(|&b| text::is_blank(b)) {
+                    out.pop();
+                }
+            }
+            out.push(b' ');
+        } else {
+            out.push(b'\n');
+        }
+    }
+    out.extend_from_slice(&line[from..]);
+    Cow::Owned(out)
+}
+
+/// The first byte of `text` that `stop` takes, that no backslash quotes and that stands in no
+/// variable reference. Backslashes that quote are removed on the way.
+pub fn find_outside_references(text: &mut Vec<u8>, stop: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut i = 0;
+    loop {
+        i += text[i..].iter().position(|&b| b == b'$' || stop(b))?;
+        if text[i] == b'$' {
+            let open = *text.get(i + 1)?;
+            i += 2;
+            if open == b'(' || open == b'{' {
+                let close = if open == b'(' { b')' } else { b'}' };
+                let mut depth = 1;
+                while i < text.len() {
+                    let b = text[i];
+                    i += 1;
+                    if b == open {
+                        depth += 1;
+                    } else if b == close {
+                        depth -= 1;
+                        if depth == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            continue;
+        }
+        if text::unquote_at(text, 0, &mut i) {
+            return Some(i);
+        }
+        i += 1;
+    }
+}
+
+/// Cuts a comment off.
+pub fn remove_comment(text: &mut Vec<u8>) {
+    if memchr::memchr(b'#', text).is_some()
+        && let Some(i) = find_outside_references(text, |b| b == b'#')
+    {
+        text.truncate(i);
+    }
+}
+
+/// What the next word of a rule line is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WordKind {
+    /// Nothing is left.
+    End,
+    /// Text, perhaps with references.
+    Text,
+    /// `:`, `::`, `&:`, `&::`
+    Colon,
+    /// `;`
+    Semicolon,
+    /// An assignment operator.
+    Assign,
+}
+
+/// The next word of a line at or after `pos`: its kind and where it starts and ends. A word ends
+/// before white space, `=`, `:`, `?=`, `+=`, `&:`; references are skipped as a whole.
+#[must_use]
+pub fn next_rule_word(line: &[u8], pos: usize) -> (WordKind, usize, usize) {
+    let at = |i: usize| line.get(i).copied().unwrap_or(0);
+    let beg = pos + text::leading_space(&line[pos.min(line.len())..]);
+    let next = at(beg + 1);
+    match at(beg) {
+        0 => return (WordKind::End, beg, beg),
+        b';' => return (WordKind::Semicolon, beg, beg + 1),
+        b'=' => return (WordKind::Assign, beg, beg + 1),
+        b':' if next == b'=' => return (WordKind::Assign, beg, beg + 2),
+        b':' if next == b':' => {
+            // One byte further than one would think, as the original.
+            if at(beg + 3) == b'=' {
+                return (WordKind::Assign, beg, beg + 3);
+            }
+            return (WordKind::Colon, beg, beg + 2);
+        }
+        b':' => return (WordKind::Colon, beg, beg + 1),
+        b'&' if next == b':' => {
+            let n = if at(beg + 2) == b':' { 3 } else { 2 };
+            return (WordKind::Colon, beg, beg + n);
+        }
+        b'+' | b'?' | b'!' if next == b'=' => return (WordKind::Assign, beg, beg + 2),
+        _ => {}
+    }
+    let mut p = beg;
+    loop {
+        let c = at(p);
+        p += 1;
+        match c {
+            0 | b'=' | b':' => break,
+            c if text::is_space(c) => break,
+            b'$' => {
+                let open = at(p);
+                p += 1;
+                let close = match open {
+                    b'(' => b')',
+                    b'{' => b'}',
+                    0 => {
+                        break;
+                    }
+                    _ => continue,
+                };
+                let mut depth = 0;
+                while p < line.len() {
+                    let b = line[p];
+                    p += 1;
+                    if b == open {
+                        depth += 1;
+                    } else if b == close {
+                        depth -= 1;
+                        if depth < 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            b'?' | b'+' if at(p) == b'=' => break,
+            b'\\' if matches!(at(p), b':' | b';' | b'=' | b'\\') => p += 1,
+            b'&' if at(p) == b':' => break,
+            _ => {}
+        }
+    }
+    (WordKind::Text, beg, (p - 1).min(line.len()))
+}
+
+/// Removes the backslashes that quote `c`, halving those before it; others stay.
+#[must_use]
+pub fn unescape(text: &[u8], c: u8) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', text).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut i = 0;
+    while i < text.len() {
+        if text[i] == b'\\' {
+            let n = text[i..].iter().take_while(|&&b| b == b'\\').count();
+            let quotes = text.get(i + n) == Some(&c) && n % 2 == 1;
+            out.resize(out.len() + if quotes { n / 2 } else { n }, b'\\');
+            i += n;
+            if i == text.len() {
+                break;
+            }
+        }
+        out.push(text[i]);
+        i += 1;
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn continuation() {
+        assert_eq!(&*join_continued(b"a  \\\n   b", false), b"a b");
+        assert_eq!(&*join_continued(b"a  \\\n   b", true), b"a   b");
+        assert_eq!(&*join_continued(b"a\\\\\nb", false), b"a\\\nb");
+        assert_eq!(&*join_continued(b"a \\\n\\\n b", false), b"a b");
+        assert_eq!(&*join_continued(b"a \\\n", false), b"a ");
+    }
+
+    #[test]
+    fn logical_lines() {
+        let mut l = Lines::new(b"a \\\nb\nc\\\\\nd", true);
+        assert_eq!(l.next_line(), Some((b"a \\\nb".as_slice(), 2)));
+        assert_eq!(l.next_line(), Some((b"c\\\\".as_slice(), 1)));
+        assert_eq!(l.next_line(), Some((b"d".as_slice(), 1)));
+        assert_eq!(l.next_line(), None);
+    }
+
+    #[test]
+    fn comments() {
+        let cut = |s: &[u8]| {
+            let mut v = s.to_vec();
+            remove_comment(&mut v);
+            v
+        };
+        assert_eq!(cut(b"a#b"), b"a");
+        assert_eq!(cut(b"a\\#b#c"), b"a#b");
+        assert_eq!(cut(b"$(x#y)#z"), b"$(x#y)");
+        assert_eq!(cut(b"a\\\\#b"), b"a\\");
+    }
+
+    #[test]
+    fn rule_words() {
+        assert_eq!(next_rule_word(b" ab$(c d):x", 0), (WordKind::Text, 1, 9));
+        assert_eq!(next_rule_word(b"ab&:x", 0), (WordKind::Text, 0, 2));
+        assert_eq!(next_rule_word(b":=", 0), (WordKind::Assign, 0, 2));
+        assert_eq!(next_rule_word(b"&:", 0), (WordKind::Colon, 0, 2));
+        assert_eq!(next_rule_word(b"  ", 0), (WordKind::End, 2, 2));
+    }
+}

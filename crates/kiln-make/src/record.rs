@@ -1,0 +1,435 @@
+//! Rules that have been read whole go into the data base.
+
+use std::rc::Rc;
+
+use kiln_base::{Loc, Name, text};
+
+use crate::db::{Dep, FileId, PatternRule, Recipe};
+use crate::lines;
+use crate::read::Pending;
+use crate::var::Origin;
+use crate::{Fatal, Make, Result};
+
+impl Make {
+    /// Records the rule that is being read, if there is one.
+    pub(crate) fn finish_rule(&mut self, p: &mut Pending, loc: Loc) -> Result<()> {
+        if !p.targets.is_empty() {
+            let targets = std::mem::take(&mut p.targets);
+            let loc = Loc { file: loc.file, line: p.line };
+            self.record_rule(&targets, p, loc)?;
+        }
+        p.recipe.clear();
+        p.no_targets = false;
+        p.pattern = None;
+        p.grouped = false;
+        p.deps = None;
+        Ok(())
+    }
+
+    fn recipe_of(&self, p: &Pending, loc: Loc) -> Option<Rc<Recipe>> {
+        (!p.recipe.is_empty()).then(|| {
+            Rc::new(Recipe {
+                loc: Loc { file: loc.file, line: p.recipe_line },
+                text: p.recipe.as_slice().into(),
+                prefix: p.prefix,
+                lines: std::cell::OnceCell::new(),
+            })
+        })
+    }
+
+    fn record_rule(&mut self, targets: &[Name], p: &mut Pending, loc: Loc) -> Result<()> {
+        if self.snapped {
+            return Err(Fatal::at(loc, "prerequisites cannot be defined in recipes"));
+        }
+        let (first, implicit) = self.percent_of(targets[0]);
+        let recipe = self.recipe_of(p, loc);
+        if recipe.is_none() && p.grouped {
+            return Err(Fatal::at(loc, "grouped targets must provide a recipe"));
+        }
+        let mut deps: Vec<Dep> = Vec::new();
+        if let Some(text) = p.deps.take() {
+            let text = lines::unescape(&text, b':');
+            if self.second_expansion && memchr::memchr(b'$', &text).is_some() {
+                deps.push(Dep {
+                    name: Some(self.names.intern(&text)),
+                    need_2nd_expansion: true,
+                    static_pattern: p.pattern.is_some(),
+                    ..Dep::default()
+                });
+            } else {
+                deps = self.split_prereqs(&text)?;
+                if p.pattern.is_none() && implicit.is_none() {
+                    deps = self.enter_prereqs(deps, None);
+                }
+            }
+        }
+        if implicit.is_some() {
+            if p.pattern.is_some() {
+                return Err(Fatal::at(loc, "mixed implicit and static pattern rules"));
+            }
+            let mut names = vec![first];
+            for &t in &targets[1..] {
+                match self.percent_of(t) {
+                    (name, Some(_)) => names.push(name),
+                    _ => return Err(Fatal::at(loc, "mixed implicit and normal rules")),
+                }
+            }
+            self.add_pattern_rule(
+                PatternRule {
+                    targets: names,
+                    deps,
+                    recipe,
+                    terminal: p.double_colon,
+                    builtin: false,
+                    in_use: false,
+                },
+                true,
+            );
+            return Ok(());
+        }
+        let mut group: Vec<FileId> = Vec::new();
+        let last = targets.len() - 1;
+        for (i, &target) in targets.iter().enumerate() {
+            let mut name = if i == 0 { first } else { target };
+            if i > 0 {
+                // The original looks for a `%` only once the one before is recorded.
+                let (n, percent) = self.percent_of(target);
+                if percent.is_some() {
+                    let msg = b"*** mixed implicit and normal rules: deprecated syntax";
+                    self.say(Some(loc), msg);
+                }
+                name = n;
+            }
+            let stem = match p.pattern {
+                None => None,
+                Some((pat, percent)) => self.static_stem(pat, percent, name),
+            };
+            let mut mine = Vec::new();
+            if p.pattern.is_some() && stem.is_none() {
+                let msg = self.message(b"target '", name, b"' doesn't match the target pattern");
+                self.say(Some(loc), &msg);
+            } else if i == last {
+                mine = std::mem::take(&mut deps);
+            } else {
+                mine.clone_from(&deps);
+            }
+            let f = if p.double_colon {
+                self.record_double_colon(name, recipe.clone(), loc)?
+            } else {
+                self.record_single_colon(name, recipe.as_ref(), mine.is_empty(), loc)?
+            };
+            if p.grouped {
+                group.insert(0, f);
+            }
+            self.files[f].is_target = true;
+            if p.pattern.is_some() {
+                let stem = match stem {
+                    Some(s) => s,
+                    // Without a match, the whole name stands for the stem.
+                    None => name,
+                };
+                self.files[f].stem = Some(stem);
+                if mine.first().is_some_and(|d| d.need_2nd_expansion) {
+                    mine[0].stem = Some(stem);
+                } else {
+                    mine = self.enter_prereqs(mine, Some(stem));
+                }
+            }
+            if !mine.is_empty() {
+                let file = &mut self.files[f];
+                if file.deps.is_empty() {
+                    file.deps = mine;
+                } else if recipe.is_some() {
+                    // The rule with the recipe has the first prerequisites: `$<` is one of them.
+                    mine.append(&mut file.deps);
+                    file.deps = mine;
+                } else {
+                    file.deps.append(&mut mine);
+                }
+            }
+            self.check_wait(f, loc);
+        }
+        for &f in &group {
+            if !self.files[f].also_make.is_empty() {
+                let name = self.files[f].name;
+                let msg = self.message(
+                    b"warning: overriding group membership for target '",
+                    name.unwrap_or(first),
+                    b"'",
+                );
+                self.say(recipe.as_ref().map(|r| r.loc), &msg);
+            }
+            self.files[f].also_make.clone_from(&group);
+        }
+        Ok(())
+    }
+
+    fn message(&self, before: &[u8], name: Name, after: &[u8]) -> Vec<u8> {
+        [before, self.names.bytes(name), after].concat()
+    }
+
+    /// The stem by which a static pattern matches a target.
+    fn static_stem(&mut self, pattern: Name, percent: usize, target: Name) -> Option<Name> {
+        let pat = self.names.shared(pattern);
+        let name = self.names.shared(target);
+        let stem = name.strip_prefix(&pat[..percent])?;
+        if stem.len() < pat.len() - percent - 1 {
+            return None;
+        }
+        let stem = stem.strip_suffix(&pat[percent + 1..])?;
+        Some(self.names.intern(stem))
+    }
+
+    fn record_single_colon(
+        &mut self,
+        name: Name,
+        recipe: Option<&Rc<Recipe>>,
+        no_deps: bool,
+        loc: Loc,
+    ) -> Result<FileId> {
+        let f = self.enter_name(name);
+        if self.files[f].double_colon.is_some() {
+            let msg = self.message(b"target file '", name, b"' has both : and :: entries");
+            return Err(Fatal::at(loc, msg));
+        }
+        self.files[f].builtin = false;
+        if let Some(new) = recipe {
+            let old = self.files[f].recipe.clone();
+            match old {
+                Some(old) if Rc::ptr_eq(&old, new) => {
+                    let msg =
+                        self.message(b"target '", name, b"' given more than once in the same rule");
+                    self.say(Some(loc), &msg);
+                }
+                Some(old) if self.files[f].is_target => {
+                    let msg = self.message(b"warning: overriding recipe for target '", name, b"'");
+                    self.say(Some(new.loc), &msg);
+                    let msg =
+                        self.message(b"warning: ignoring old recipe for target '", name, b"'");
+                    self.say(Some(old.loc), &msg);
+                }
+                _ => {}
+            }
+        }
+        if Some(f) == self.special.default_file && no_deps && recipe.is_none() {
+            self.files[f].recipe = None;
+        }
+        if let Some(new) = recipe {
+            self.files[f].recipe = Some(Rc::clone(new));
+        }
+        if Some(f) == self.suffix_file && no_deps {
+            self.files[f].deps.clear();
+        }
+        self.files[f].is_explicit = true;
+        Ok(f)
+    }
+
+    fn record_double_colon(
+        &mut self,
+        name: Name,
+        recipe: Option<Rc<Recipe>>,
+        loc: Loc,
+    ) -> Result<FileId> {
+        let text = self.names.shared(name);
+        if let Some(f) = self.lookup(&text)
+            && self.files[f].is_target
+            && self.files[f].double_colon.is_none()
+        {
+            let msg = self.message(b"target file '", name, b"' has both : and :: entries");
+            return Err(Fatal::at(loc, msg));
+        }
+        let f = self.enter_double_colon(&text);
+        self.files[f].recipe = recipe;
+        Ok(f)
+    }
+
+    /// Special targets that change how the following lines are read, and the default goal.
+    pub(crate) fn check_specials(&mut self, targets: &[Name], set_default: bool) {
+        for &target in targets {
+            let name = self.names.bytes(target);
+            if name.first() == Some(&b'.') {
+                match name {
+                    b".POSIX" if !self.special.posix => {
+                        self.special.posix = true;
+                        for (name, value) in [
+                            (".SHELLFLAGS", "-ec"),
+                            ("CC", "c99"),
+                            ("CFLAGS", "-O1"),
+                            ("FC", "fort77"),
+                            ("FFLAGS", "-O1"),
+                            ("SCCSGETFLAGS", "-s"),
+                            ("ARFLAGS", "-rv"),
+                        ] {
+                            let name = self.names.intern(name.as_bytes());
+                            let value = value.as_bytes().to_vec();
+                            self.define_in(self.scope, name, value, Origin::Default, false, None);
+                        }
+                        continue;
+                    }
+                    b".SECONDEXPANSION" if !self.second_expansion => {
+                        self.second_expansion = true;
+                        continue;
+                    }
+                    b".ONESHELL" if !self.special.oneshell => {
+                        self.special.oneshell = true;
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            if !set_default || !self.default_goal_is_empty() {
+                continue;
+            }
+            let name = self.names.bytes(target);
+            if memchr::memchr(b'%', name).is_some() {
+                return;
+            }
+            if name.first() == Some(&b'.') && memchr::memchr(b'/', name).is_none() {
+                continue;
+            }
+            if self.is_suffix_rule(name) {
+                continue;
+            }
+            let value = name.to_vec();
+            self.define(b".DEFAULT_GOAL", &value, Origin::File, false);
+        }
+    }
+
+    fn default_goal_is_empty(&self) -> bool {
+        let v = self.names.find(b".DEFAULT_GOAL").and_then(|n| self.vars.global(n));
+        v.is_none_or(|v| self.vars[v].value.is_empty())
+    }
+
+    /// Whether a name is a suffix without a dot, or two suffixes one after the other.
+    fn is_suffix_rule(&self, name: &[u8]) -> bool {
+        let Some(sf) = self.suffix_file else { return false };
+        let suffixes = &self.files[sf].deps;
+        suffixes.iter().any(|d| {
+            let s = self.dep_name(d);
+            (s.first() != Some(&b'.') && s == name)
+                || suffixes.iter().any(|d2| name.strip_prefix(self.dep_name(d2)) == Some(s))
+        })
+    }
+
+    /// The name of a prerequisite: its file's, or its text.
+    #[must_use]
+    pub fn dep_name(&self, d: &Dep) -> &[u8] {
+        match (d.file, d.name) {
+            (_, Some(n)) => self.names.bytes(n),
+            (Some(f), None) => self.file_name(f),
+            (None, None) => b"",
+        }
+    }
+
+    fn check_wait(&mut self, f: FileId, loc: Loc) {
+        if self.files[f].name != Some(self.known.wait) {
+            return;
+        }
+        if !self.wait_warned.0 && !self.files[f].deps.is_empty() {
+            self.wait_warned.0 = true;
+            self.say(Some(loc), b".WAIT should not have prerequisites");
+        }
+        if !self.wait_warned.1 && self.files[f].recipe.is_some() {
+            self.wait_warned.1 = true;
+            self.say(Some(loc), b".WAIT should not have commands");
+        }
+    }
+
+    /// Sets the automatic variables of a file: `$@ $% $* $< $+ $^ $? $|`. Without a stem, the target
+    /// name without a known suffix stands for it.
+    pub fn set_file_variables(&mut self, f: FileId, stem: Option<Name>) {
+        let target = self.file_name(f).to_vec();
+        let stem = stem.unwrap_or_else(|| {
+            let sf = self.suffix_file;
+            let found = sf.and_then(|sf| {
+                self.files[sf].deps.iter().find_map(|d| {
+                    let s = self.dep_name(d);
+                    (target.len() > s.len()).then(|| target.strip_suffix(s)).flatten()
+                })
+            });
+            let stem = self.names.intern(found.unwrap_or(b""));
+            self.files[f].stem = Some(stem);
+            stem
+        });
+        let star = self.names.shared(stem);
+        let usable = |d: &Dep| !d.need_2nd_expansion && !d.ignore_automatic;
+        // A prerequisite that is both order-only and normal is normal.
+        let mut seen: rustc_hash::FxHashMap<Vec<u8>, usize> = rustc_hash::FxHashMap::default();
+        let mut first_of: Vec<bool> = Vec::with_capacity(self.files[f].deps.len());
+        let mut upgrade: Vec<usize> = Vec::new();
+        for (i, d) in self.files[f].deps.iter().enumerate() {
+            if !usable(d) {
+                first_of.push(false);
+                continue;
+            }
+            let name = self.dep_name(d).to_vec();
+            match seen.get(&name) {
+                None => {
+                    seen.insert(name, i);
+                    first_of.push(true);
+                }
+                Some(&j) => {
+                    first_of.push(false);
+                    if self.files[f].deps[j].ignore_mtime != d.ignore_mtime {
+                        upgrade.push(i);
+                        upgrade.push(j);
+                    }
+                }
+            }
+        }
+        let mut plus = Vec::new();
+        let mut less: Option<Vec<u8>> = None;
+        for d in self.files[f].deps.iter().filter(|d| usable(d) && !d.ignore_mtime) {
+            let name = self.dep_name(d);
+            if less.is_none() {
+                less = Some(name.to_vec());
+            }
+            plus.extend_from_slice(name);
+            plus.push(b' ');
+        }
+        for i in upgrade {
+            self.files[f].deps[i].ignore_mtime = false;
+        }
+        let (mut caret, mut question, mut bar) = (Vec::new(), Vec::new(), Vec::new());
+        for (d, first) in self.files[f].deps.iter().zip(first_of) {
+            if !first {
+                continue;
+            }
+            let name = self.dep_name(d);
+            let put = |list: &mut Vec<u8>| {
+                list.extend_from_slice(name);
+                list.push(b' ');
+            };
+            if d.ignore_mtime {
+                put(&mut bar);
+            } else {
+                put(&mut caret);
+                if d.changed || self.opts.always_make {
+                    put(&mut question);
+                }
+            }
+        }
+        for list in [&mut plus, &mut caret, &mut question, &mut bar] {
+            list.pop();
+        }
+        let default = self.special.default_file.and_then(|d| self.files[d].recipe.as_ref());
+        if let (Some(mine), Some(default)) = (&self.files[f].recipe, default)
+            && Rc::ptr_eq(mine, default)
+        {
+            less = Some(target.clone());
+        }
+        self.define_automatic(f, b"<", &less.unwrap_or_default());
+        self.define_automatic(f, b"*", &star);
+        self.define_automatic(f, b"@", &target);
+        self.define_automatic(f, b"%", b"");
+        self.define_automatic(f, b"+", &plus);
+        self.define_automatic(f, b"^", &caret);
+        self.define_automatic(f, b"?", &question);
+        self.define_automatic(f, b"|", &bar);
+    }
+}
+
+/// A word's end in the sense of the original's `end_of_token`.
+pub(crate) fn token_end(t: &[u8], from: usize) -> usize {
+    text::word_end(t, from)
+}

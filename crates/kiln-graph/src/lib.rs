@@ -166,22 +166,22 @@ impl Graph {
     }
 
     /// `-o FILE`: never remade, and older than everything.
-    pub fn mark_old(&mut self, f: FileId) {
+    pub fn set_old(&mut self, f: FileId) {
         let s = self.file_mut(f);
         s.mtime = Mtime::Old;
         s.mtime_before = Mtime::Old;
-        self.mark_updated(f);
+        self.set_finished(f);
     }
 
     /// `-W FILE`: newer than everything.
-    pub fn mark_new(&mut self, f: FileId) {
+    pub fn set_new(&mut self, f: FileId) {
         let s = self.file_mut(f);
         s.mtime = Mtime::New;
         s.mtime_before = Mtime::New;
     }
 
     /// Takes a file for dealt with.
-    pub fn mark_updated(&mut self, f: FileId) {
+    pub fn set_finished(&mut self, f: FileId) {
         let s = self.file_mut(f);
         s.updated = true;
         s.status = Status::Success;

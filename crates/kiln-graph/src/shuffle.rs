@@ -3,7 +3,7 @@
 
 use kiln_make::{FileId, Make};
 
-use crate::Graph;
+use crate::{Goal, Graph};
 
 /// The order to visit prerequisites in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,12 +60,12 @@ impl Mode {
 
     /// The value that MAKEFLAGS and messages show; nothing for [`Mode::None`].
     #[must_use]
-    pub fn name(self) -> Option<String> {
+    pub fn text(self) -> Option<Vec<u8>> {
         match self {
             Mode::None => None,
-            Mode::Reverse => Some("reverse".into()),
-            Mode::Identity => Some("identity".into()),
-            Mode::Random(seed) => Some(seed.to_string()),
+            Mode::Reverse => Some(b"reverse".to_vec()),
+            Mode::Identity => Some(b"identity".to_vec()),
+            Mode::Random(seed) => Some(seed.to_string().into_bytes()),
         }
     }
 }
@@ -78,23 +78,23 @@ fn next_random(mut state: u32) -> u32 {
     state
 }
 
-impl Graph {
-    /// Shuffles the goals and everything that can be reached from them.
-    pub fn shuffle_goals(&mut self, make: &mut Make, goals: &mut [FileId]) {
-        if self.shuffle == Mode::None || make.special.not_parallel {
-            return;
-        }
-        self.seed();
-        let order = self.permutation(goals.len());
-        let written = goals.to_vec();
-        for (place, &from) in goals.iter_mut().zip(&order) {
-            *place = written[from as usize];
-        }
-        for f in written {
-            self.shuffle_file(make, f);
-        }
+/// Shuffles the goals and everything that can be reached from them.
+pub fn goals(graph: &mut Graph, make: &mut Make, goals: &mut [Goal]) {
+    if graph.shuffle == Mode::None || make.special.not_parallel {
+        return;
     }
+    graph.seed();
+    let order = graph.permutation(goals.len());
+    let written = goals.to_vec();
+    for (place, &from) in goals.iter_mut().zip(&order) {
+        *place = written[from as usize].clone();
+    }
+    for goal in written {
+        graph.shuffle_file(make, goal.file);
+    }
+}
 
+impl Graph {
     /// Shuffles a file's prerequisites anew, because they changed, and everything below them that
     /// was not shuffled yet.
     pub(crate) fn shuffle_deps(&mut self, make: &mut Make, f: FileId) {
@@ -167,7 +167,7 @@ mod tests {
         let now = Time(5);
         assert_eq!(Mode::parse(b"REVERSE", now), Ok(Mode::Reverse));
         assert_eq!(Mode::parse(b"12345", now), Ok(Mode::Random(12345)));
-        assert_eq!(Mode::parse(b"none", now).unwrap().name(), None);
+        assert_eq!(Mode::parse(b"none", now).unwrap().text(), None);
         assert_eq!(
             Mode::parse(b"x", now),
             Err(b"invalid shuffle mode: Invalid value: 'x'".to_vec())

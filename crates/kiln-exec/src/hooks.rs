@@ -1,0 +1,38 @@
+//! Where the session may step in instead of a process: a recursive make, or a program that Kiln can
+//! do itself. Declarations only.
+
+use std::sync::Arc;
+
+use crate::{Done, Ended, Sink, Slots};
+
+/// The environment of a command: names and values.
+pub type Env = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A recursive make about to be started.
+pub struct SubMakeCall<'a> {
+    /// The words of the command; the first is `$(MAKE)`.
+    pub argv: &'a [Vec<u8>],
+    /// The whole environment.
+    pub env: &'a Env,
+    /// The directory it is to start in, absolute.
+    pub dir: &'a [u8],
+    /// The slots of this process.
+    pub slots: &'a Arc<Slots>,
+    /// Where its standard output and error go.
+    pub sink: Sink,
+    /// It may read standard input.
+    pub good_stdin: bool,
+}
+
+/// Runs a recursive make within this process.
+pub trait SubMake: Send + Sync {
+    /// Starts it on a thread of its own, or declines; then a process is started. The returned flag
+    /// must be set when it ends, in whatever way.
+    fn try_start(&self, call: SubMakeCall<'_>) -> Option<Done>;
+}
+
+/// Runs a command within this thread, at once.
+pub trait Native: Send + Sync {
+    /// Runs it, or declines before it has had any effect.
+    fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended>;
+}

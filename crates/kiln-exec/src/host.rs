@@ -1,0 +1,130 @@
+//! The world as the language sees it: `$(shell …)` and printing. It does not know recipes.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kiln_base::Sys;
+use kiln_make::{Host, ShellCall, ShellResult, Stream};
+use kiln_shell::direct::{Line, construct};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+
+use crate::spawn::{Spawn, Stdin, start_piped};
+use crate::{Ended, Output, Signals};
+
+/// Runs `$(shell …)` in the instance's directory and prints into its [`Output`].
+pub struct ExecHost {
+    output: Rc<RefCell<Output>>,
+    sys: Arc<dyn Sys>,
+}
+
+impl ExecHost {
+    /// A host that starts commands in the directory of `sys`, or in the one that
+    /// [`crate::Exec::set_sys`] has named since.
+    #[must_use]
+    pub fn new(output: Rc<RefCell<Output>>, sys: Arc<dyn Sys>) -> Self {
+        ExecHost { output, sys }
+    }
+
+    fn signals(&self) -> Option<Arc<Signals>> {
+        self.output.borrow().signals.clone()
+    }
+
+    fn run(&mut self, call: &ShellCall<'_>) -> ShellResult {
+        let line = Line {
+            text: call.command,
+            shell: Some(call.shell),
+            shellflags: Some(call.flags),
+            ifs: call.ifs,
+            oneshell: self.output.borrow().oneshell,
+            newline_ends: false,
+        };
+        let argv = construct(&line).argv;
+        let words = argv.words();
+        let nothing = |status| ShellResult { output: Vec::new(), status };
+        if words.is_empty() {
+            return nothing(0);
+        }
+        self.output.borrow_mut().start();
+        let err = self.output.borrow().err_of_context();
+        if let Some(sys) = self.output.borrow().sys.clone() {
+            self.sys = sys;
+        }
+        let spawn = Spawn {
+            argv: words,
+            env: &call.env,
+            sys: &*self.sys,
+            stdin: Stdin::Inherit,
+            out: None,
+            err,
+            slots: None,
+        };
+        match start_piped(&spawn) {
+            Ok((mut process, pipe)) => {
+                let output = self.read_all(&pipe);
+                drop(pipe);
+                let status = match process.wait() {
+                    Ended::Exit(code) => code,
+                    Ended::Signal(signal, _) => 128 + signal,
+                };
+                ShellResult { output, status }
+            }
+            Err(error) => {
+                let mut text = words[0].clone();
+                text.extend_from_slice(b": ");
+                text.extend_from_slice(kiln_graph::say::io_text(&error).as_bytes());
+                self.output.borrow_mut().error(&text);
+                nothing(127)
+            }
+        }
+    }
+
+    /// All that comes through a pipe; less if a fatal signal comes.
+    fn read_all(&self, pipe: &OwnedFd) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut block = [0; 16 * 1024];
+        let signals = self.signals();
+        let wake = signals.as_ref().and_then(|s| s.fd());
+        loop {
+            if let Some(wake) = wake {
+                let mut fds = [
+                    PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN),
+                    PollFd::from_borrowed_fd(wake, PollFlags::IN),
+                ];
+                match rustix::event::poll(&mut fds, None) {
+                    Ok(_) if !fds[1].revents().is_empty() => return all,
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(_) => return all,
+                }
+                if fds[0].revents().is_empty() {
+                    continue;
+                }
+            }
+            match rustix::io::read(pipe, &mut block) {
+                Ok(0) => return all,
+                Ok(n) => all.extend_from_slice(&block[..n]),
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    debug_assert_ne!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
+                    return all;
+                }
+            }
+        }
+    }
+}
+
+impl Host for ExecHost {
+    fn shell(&mut self, call: ShellCall<'_>) -> ShellResult {
+        if self.signals().is_some_and(|s| s.caught().is_some()) {
+            return ShellResult { output: Vec::new(), status: 127 };
+        }
+        self.run(&call)
+    }
+
+    fn print(&mut self, to: Stream, text: &[u8]) {
+        self.output.borrow_mut().print(to, text);
+    }
+}

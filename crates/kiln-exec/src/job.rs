@@ -1,0 +1,503 @@
+//! One recipe as a job: expanded whole, given a slot, then line by line. Starting a line is in
+//! `start`, what follows its end in `reap`. It does not decide which recipes run.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kiln_base::Sys;
+use kiln_base::text::is_blank;
+use kiln_graph::say::{self, message};
+use kiln_graph::{Graph, Jobs, Mtime, Result, State, Status, Stop, recipe};
+use kiln_make::options::{OutputSync, debug};
+use kiln_make::{Fatal, FileId, Make, Recipe};
+
+use crate::hooks::{Env, Native, SubMake};
+use crate::output::Buffer;
+use crate::spawn::Process;
+use crate::wait::{Until, wait};
+use crate::{Done, Ended, Output, Signals, Slots, load};
+
+/// A command that runs.
+pub(crate) enum Running {
+    /// A process.
+    Process(Box<Process>),
+    /// A recursive make on another thread of this process.
+    SubMake(Done),
+}
+
+impl Running {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Running::Process(process) => process.as_fd(),
+            Running::SubMake(done) => done.as_fd(),
+        }
+    }
+
+    pub(crate) fn ended(&mut self) -> Option<Ended> {
+        match self {
+            Running::Process(process) => process.ended(),
+            Running::SubMake(done) => done.ended(),
+        }
+    }
+}
+
+/// How the line that a job has begun stands.
+pub(crate) enum Line {
+    /// None was begun.
+    None,
+    /// It runs.
+    Running(Running),
+    /// It could not be started, which was said. It counts as ended with 127.
+    NotStarted,
+}
+
+/// A recipe being carried out.
+pub(crate) struct Job {
+    pub(crate) file: FileId,
+    pub(crate) recipe: Rc<Recipe>,
+    /// The lines of the recipe, expanded.
+    pub(crate) lines: Vec<Vec<u8>>,
+    /// How many of them have been begun.
+    pub(crate) begun: usize,
+    /// What is left of the line that was begun: one line may expand to several commands.
+    pub(crate) rest: Option<Vec<u8>>,
+    pub(crate) line: Line,
+    /// When its command was started, in the order of all commands.
+    pub(crate) sequence: u64,
+    pub(crate) recursive: bool,
+    pub(crate) ignore_errors: bool,
+    pub(crate) good_stdin: bool,
+    pub(crate) targets_deleted: bool,
+    pub(crate) dont_care: bool,
+    pub(crate) holds_slot: bool,
+    pub(crate) env: Option<Rc<Env>>,
+    pub(crate) output: Buffer,
+}
+
+/// The scheduler of one make instance.
+pub struct Exec {
+    pub(crate) output: Rc<RefCell<Output>>,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) sys: Option<Arc<dyn Sys>>,
+    pub(crate) make_command: Vec<u8>,
+    pub(crate) submake: Option<Arc<dyn SubMake>>,
+    pub(crate) native: Option<Arc<dyn Native>>,
+    /// Jobs whose line runs, in the order in which they were begun.
+    pub(crate) jobs: Vec<Job>,
+    /// Jobs that wait for the load to go down; the last is tried first.
+    waiting: Vec<Job>,
+    /// How many jobs have a running command.
+    pub(crate) slots_used: u32,
+    /// How many slots this instance holds, its own included.
+    pub(crate) tokens: u32,
+    pub(crate) good_stdin_used: bool,
+    pub(crate) sequence: u64,
+    pub(crate) said_waiting: bool,
+    pub(crate) dying_by_signal: bool,
+    /// This instance was given bad standard input itself.
+    pub(crate) no_good_stdin: bool,
+    /// For each recipe, the number of the line that its messages name: shared by all targets that it
+    /// makes, as in GNU make.
+    pub(crate) offsets: HashMap<usize, u32, rustc_hash::FxBuildHasher>,
+}
+
+impl Exec {
+    /// A scheduler that runs one job at a time until [`Exec::set_slots`] says otherwise.
+    #[must_use]
+    pub fn new(output: Rc<RefCell<Output>>, signals: Arc<Signals>) -> Self {
+        output.borrow_mut().signals = Some(Arc::clone(&signals));
+        Exec {
+            output,
+            signals,
+            slots: Arc::new(Slots::single()),
+            sys: None,
+            make_command: Vec::new(),
+            submake: None,
+            native: None,
+            jobs: Vec::new(),
+            waiting: Vec::new(),
+            slots_used: 0,
+            tokens: 0,
+            good_stdin_used: false,
+            sequence: 0,
+            said_waiting: false,
+            dying_by_signal: false,
+            no_good_stdin: false,
+            offsets: HashMap::default(),
+        }
+    }
+
+    /// The directory in which recipes and `$(shell)` run.
+    pub fn set_sys(&mut self, sys: Arc<dyn Sys>) {
+        self.output.borrow_mut().sys = Some(Arc::clone(&sys));
+        self.sys = Some(sys);
+    }
+
+    /// How many jobs may run.
+    pub fn set_slots(&mut self, slots: Arc<Slots>) {
+        self.slots = slots;
+    }
+
+    /// The slots in use.
+    #[must_use]
+    pub fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
+    /// The first word of a command that is a recursive make of this program.
+    pub fn set_make_command(&mut self, path: &[u8]) {
+        self.make_command = path.to_vec();
+    }
+
+    /// What runs recursive makes within this process.
+    pub fn set_submake(&mut self, hook: Option<Arc<dyn SubMake>>) {
+        self.submake = hook;
+    }
+
+    /// What runs commands within this thread.
+    pub fn set_native(&mut self, hook: Option<Arc<dyn Native>>) {
+        self.native = hook;
+    }
+
+    /// Says that standard input is not for this instance's recipes.
+    pub fn without_stdin(&mut self) {
+        self.no_good_stdin = true;
+    }
+
+    /// Waits for all jobs that run. With `failed` it is said that they are waited for.
+    pub fn wait_for_all(&mut self, make: &mut Make, graph: &mut Graph, failed: bool) {
+        while self.slots_used > 0 {
+            // What goes wrong now has been said, and the instance ends already.
+            if self.reap_jobs(make, graph, true, failed).is_err() && self.jobs.is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Gives back the slots that an instance that ends still holds. With `failed`, quietly.
+    pub fn give_back_slots(&mut self, _failed: bool) {
+        while self.tokens > 1 {
+            // Should the pipe be broken, nobody is there to take a slot any more.
+            let _ = self.slots.give();
+            self.tokens -= 1;
+        }
+        self.tokens = 0;
+    }
+
+    /// Runs `f` with make's own messages going to the output of a job.
+    pub(crate) fn in_output<T>(&mut self, buffer: Buffer, f: impl FnOnce(&mut Self) -> T) -> T {
+        self.output.borrow_mut().enter(buffer);
+        let result = f(self);
+        self.output.borrow_mut().exit();
+        result
+    }
+
+    /// The name and line that messages about a recipe begin with.
+    pub(crate) fn place(&self, make: &Make, recipe: &Rc<Recipe>) -> Vec<u8> {
+        let offset = self.offsets.get(&key(recipe)).copied().unwrap_or(0);
+        say::place(make, recipe.loc, offset).unwrap_or_else(|| b"<builtin>".to_vec())
+    }
+
+    fn new_job(&mut self, make: &mut Make, graph: &mut Graph, f: FileId) -> Result<()> {
+        self.start_waiting_jobs(make, graph)?;
+        self.reap_jobs(make, graph, false, false)?;
+        let Some(recipe) = make.files[f].recipe.clone() else { return Ok(()) };
+        self.output.borrow_mut().oneshell = make.special.oneshell;
+        let buffer = self.output.borrow_mut().new_buffer();
+        let mut job = Job {
+            file: f,
+            recipe: Rc::clone(&recipe),
+            lines: Vec::new(),
+            begun: 0,
+            rest: None,
+            line: Line::None,
+            sequence: 0,
+            recursive: false,
+            ignore_errors: false,
+            good_stdin: false,
+            targets_deleted: false,
+            dont_care: graph.file(f).dont_care,
+            holds_slot: false,
+            env: None,
+            output: buffer,
+        };
+        // Expansion may print ($(info)), so the output is kept from here on. An error leaves the
+        // context as it is: the message belongs to this recipe.
+        self.output.borrow_mut().enter(buffer);
+        let count = recipe::lines(&recipe, make.special.oneshell).len();
+        if count > usize::from(u16::MAX) {
+            let text = format!("Recipe has too many lines (limit {})", u16::MAX);
+            return Err(Fatal::at(recipe.loc, text).into());
+        }
+        for i in 0..count {
+            let line = &recipe::lines(&recipe, make.special.oneshell)[i];
+            let text = collapse_in_references(&line.text);
+            let loc = kiln_base::Loc { line: recipe.loc.line + i as u32, ..recipe.loc };
+            job.lines.push(make.expand_for(&text, Some(f), Some(loc))?);
+        }
+        self.next_command(&mut job);
+        self.acquire_slot(make, graph)?;
+        self.tokens += 1;
+        self.trace(make, graph, &job)?;
+        self.start_job(make, graph, job)?;
+        if self.slots.is_single() || make.special.not_parallel {
+            while graph.state(f) == State::Running {
+                self.reap_jobs(make, graph, true, false)?;
+            }
+        }
+        self.output.borrow_mut().exit();
+        Ok(())
+    }
+
+    /// Waits until there is a slot for one more job.
+    fn acquire_slot(&mut self, make: &mut Make, graph: &mut Graph) -> Result<()> {
+        if self.slots.is_single() {
+            while self.slots_used == 1 {
+                self.reap_jobs(make, graph, true, false)?;
+            }
+            return Ok(());
+        }
+        while self.slots.has_tokens() && self.tokens > 0 {
+            self.reap_jobs(make, graph, false, false)?;
+            self.start_waiting_jobs(make, graph)?;
+            if self.tokens == 0 {
+                break;
+            }
+            if self.take_token()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for a token or for a job to end; tells whether a token was taken.
+    fn take_token(&mut self) -> Result<bool> {
+        let until = if self.waiting.is_empty() { Until::Something } else { Until::Second };
+        loop {
+            let commands: Vec<BorrowedFd<'_>> = self
+                .jobs
+                .iter()
+                .filter_map(|j| match &j.line {
+                    Line::Running(running) => Some(running.fd()),
+                    _ => None,
+                })
+                .collect();
+            let not_started = self.jobs.iter().any(|j| matches!(j.line, Line::NotStarted));
+            if not_started || self.signals.caught().is_some() {
+                return Ok(false);
+            }
+            let ready = wait(&commands, self.slots.fd(), self.signals.fd(), until)
+                .map_err(|e| system_error(b"pselect jobs pipe", &e))?;
+            if ready.commands.contains(&true) || !ready.token {
+                return Ok(false);
+            }
+            // Another make may have been quicker.
+            if self.slots.try_take().map_err(|e| system_error(b"read jobs pipe", &e))? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Starts a job, or puts it off if the machine is too busy. Tells whether it was started.
+    fn start_job(&mut self, make: &mut Make, graph: &mut Graph, mut job: Job) -> Result<bool> {
+        let f = job.file;
+        if self.slots_used > 0 && load::too_high(make.opts.load_average) {
+            graph.set_state(make, f, State::Running);
+            self.waiting.push(job);
+            return Ok(false);
+        }
+        self.start_command(make, graph, &mut job)?;
+        match graph.state(f) {
+            State::Running => {
+                if matches!(job.line, Line::Running(_)) {
+                    self.slots_used += 1;
+                    job.holds_slot = true;
+                }
+                self.jobs.push(job);
+            }
+            state => {
+                if state == State::NotStarted {
+                    graph.file_mut(f).status = Status::Success;
+                }
+                graph.notice_finished(make, f)?;
+                self.free(job)?;
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn start_waiting_jobs(&mut self, make: &mut Make, graph: &mut Graph) -> Result<()> {
+        while !self.waiting.is_empty() {
+            self.reap_jobs(make, graph, false, false)?;
+            let Some(job) = self.waiting.pop() else { break };
+            if !self.start_job(make, graph, job)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a job: its output is written and its slot given back.
+    pub(crate) fn free(&mut self, job: Job) -> Result<()> {
+        self.output.borrow_mut().close(job.output);
+        if self.slots.has_tokens() && self.tokens > 1 {
+            self.slots.give().map_err(|e| system_error(b"write jobserver", &e))?;
+        }
+        self.tokens = self.tokens.saturating_sub(1);
+        Ok(())
+    }
+
+    /// Moves a job to its next command; tells whether there is one.
+    pub(crate) fn next_command(&mut self, job: &mut Job) -> bool {
+        while job.rest.as_ref().is_none_or(Vec::is_empty) {
+            let Some(line) = job.lines.get(job.begun) else {
+                job.rest = None;
+                self.offsets.insert(key(&job.recipe), 0);
+                return false;
+            };
+            job.rest = Some(line.clone());
+            job.begun += 1;
+        }
+        self.offsets.insert(key(&job.recipe), job.begun as u32 - 1);
+        true
+    }
+
+    /// `--trace`: why this recipe runs.
+    fn trace(&mut self, make: &mut Make, graph: &mut Graph, job: &Job) -> Result<()> {
+        if !asks(make, graph, debug::WHY) {
+            return Ok(());
+        }
+        let f = job.file;
+        let place = say::place(make, job.recipe.loc, 0).unwrap_or_else(|| b"<builtin>".to_vec());
+        let why = if make.files[f].phony {
+            b"target is .PHONY".to_vec()
+        } else if graph.known_mtime(f) == Mtime::Nonexistent {
+            b"target does not exist".to_vec()
+        } else {
+            let newer = make.expand_for(b"$?", Some(f), None)?;
+            let missing: Vec<Vec<u8>> = make.files[f]
+                .deps
+                .iter()
+                .filter_map(|d| d.file)
+                .filter(|&d| graph.known_mtime(d) == Mtime::Nonexistent)
+                .map(|d| make.file_name(d).to_vec())
+                .collect();
+            match (newer.is_empty(), missing.is_empty()) {
+                (false, _) => newer,
+                (true, false) => missing.join(&b' '),
+                (true, true) => b"unknown reasons".to_vec(),
+            }
+        };
+        let name = make.file_name(f).to_vec();
+        let text = [&place[..], b": update target '", &name, b"' due to: ", &why].concat();
+        message(make, false, &text);
+        Ok(())
+    }
+
+    /// Whether output is kept together, and how.
+    pub(crate) fn sync_mode(&self) -> OutputSync {
+        self.output.borrow().mode()
+    }
+}
+
+impl Jobs for Exec {
+    fn start(&mut self, make: &mut Make, graph: &mut Graph, f: FileId) -> Result<()> {
+        self.new_job(make, graph, f)
+    }
+
+    fn start_waiting(&mut self, make: &mut Make, graph: &mut Graph) -> Result<()> {
+        self.start_waiting_jobs(make, graph)
+    }
+
+    fn reap(&mut self, make: &mut Make, graph: &mut Graph, block: bool) -> Result<()> {
+        self.reap_jobs(make, graph, block, false)
+    }
+}
+
+/// Whether `--debug` or `--trace` asks for this.
+pub(crate) fn asks(make: &Make, graph: &Graph, bits: u32) -> bool {
+    let traced = if make.opts.trace { debug::WHY | debug::PRINT } else { 0 };
+    (make.opts.debug_level | traced) & bits != 0
+        && (!graph.rebuilding_makefiles || make.opts.debug_level & debug::MAKEFILES != 0)
+}
+
+/// What identifies a recipe that several targets may share.
+pub(crate) fn key(recipe: &Rc<Recipe>) -> usize {
+    Rc::as_ptr(recipe) as usize
+}
+
+/// A system call that must not fail did.
+pub(crate) fn system_error(what: &[u8], error: &std::io::Error) -> Stop {
+    let text = [what, b": ", say::io_text(error).as_bytes()].concat();
+    Stop::Fatal(Fatal { loc: None, text })
+}
+
+/// Backslash-newlines within variable references become single spaces: the functions there are not
+/// to see them. Elsewhere they stay, for the echo and for the shell.
+fn collapse_in_references(line: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut at = 0;
+    while let Some(i) = line[at..].iter().position(|&b| b == b'$') {
+        let after = at + i + 1;
+        out.extend_from_slice(&line[at..after]);
+        at = after;
+        let (open, close) = match line.get(at) {
+            Some(b'(') => (b'(', b')'),
+            Some(b'{') => (b'{', b'}'),
+            _ => continue,
+        };
+        out.push(open);
+        at += 1;
+        let inside = out.len();
+        let mut depth = 0;
+        while let Some(&b) = line.get(at) {
+            if b == close {
+                depth -= 1;
+                if depth < 0 {
+                    break;
+                }
+            }
+            if b == b'\\' && line.get(at + 1) == Some(&b'\n') {
+                let before = line[after + 1..at].iter().rev().take_while(|&&c| c == b'\\').count();
+                if before % 2 == 1 {
+                    out.push(b);
+                    at += 1;
+                    continue;
+                }
+                at += 2;
+                while line.get(at).is_some_and(|&c| is_blank(c)) {
+                    at += 1;
+                }
+                while out.len() > inside && is_blank(out[out.len() - 1]) {
+                    out.pop();
+                }
+                out.push(b' ');
+                continue;
+            }
+            if b == open {
+                depth += 1;
+            }
+            out.push(b);
+            at += 1;
+        }
+    }
+    out.extend_from_slice(&line[at..]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collapse_in_references;
+
+    #[test]
+    fn continued_lines_collapse_only_within_references() {
+        let text = b"a \\\n b $(x  \\\n\t y (\\\n)) $$ \\\n c";
+        assert_eq!(collapse_in_references(text), b"a \\\n b $(x y ( )) $$ \\\n c");
+        assert_eq!(collapse_in_references(b"$(x \\\\\n y)"), b"$(x \\\\\n y)");
+        assert_eq!(collapse_in_references(b"${a"), b"${a");
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Done, Ended, Sink, Slots};
+use crate::{Done, Ended, Sink, Slots, SyncLock};
 
 /// The environment of a command: names and values.
 pub type Env = Vec<(Vec<u8>, Vec<u8>)>;
@@ -20,6 +20,8 @@ pub struct SubMakeCall<'a> {
     pub slots: &'a Arc<Slots>,
     /// Where its standard output and error go.
     pub sink: Sink,
+    /// The lock on output, for the lines of both makes.
+    pub lock: Option<Arc<SyncLock>>,
     /// It may read standard input.
     pub good_stdin: bool,
 }

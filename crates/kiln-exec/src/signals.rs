@@ -67,6 +67,12 @@ impl Signals {
     }
 }
 
+/// Ends the process by a signal, as if it had never been caught.
+pub fn end_by(signal: i32) {
+    // It fails only for what is no signal.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+}
+
 /// The mask of signals that were ignored when the process began (`nohup`, a shell's background).
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

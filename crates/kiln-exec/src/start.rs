@@ -166,14 +166,15 @@ impl Exec {
         self.sequence += 1;
         job.sequence = self.sequence;
 
-        let is_make = job.recursive && words[0] == self.make_command;
-        if let Some(hook) = self.submake.clone().filter(|_| is_make)
+        // Whether the words start this program as make is for the hook to say.
+        if let Some(hook) = self.submake.clone().filter(|_| job.recursive)
             && let Some(done) = hook.try_start(SubMakeCall {
                 argv: words,
                 env: &env,
                 dir: sys.dir(),
                 slots: &self.slots,
                 sink: sink.clone(),
+                lock: self.output.borrow().lock(),
                 good_stdin,
             })
         {

@@ -295,7 +295,7 @@ impl Make {
             && self.vars.global(name) == Some(v)
             && let Some(hook) = self.on_makeflags
         {
-            hook(self, origin);
+            hook(self, origin)?;
             // The hook may have defined it anew.
             if let Some(v) = self.vars.global(name) {
                 return Ok(v);

@@ -46,7 +46,7 @@ pub struct Make {
     /// `export` without names, or `.EXPORT_ALL_VARIABLES`.
     pub export_all: bool,
     /// Called when a makefile has assigned MAKEFLAGS, with the assignment's origin.
-    pub on_makeflags: Option<fn(&mut Make, Origin)>,
+    pub on_makeflags: Option<fn(&mut Make, Origin) -> crate::Result<()>>,
     /// The chain of variable sets that names are looked up in.
     pub(crate) scope: SetId,
     /// The line that is being read, or the recipe that is being expanded.

@@ -24,7 +24,8 @@ pub fn make_command() -> Vec<u8> {
 #[must_use]
 pub fn cache_dir() -> Option<PathBuf> {
     let set = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = || std::env::var_os("HOME").filter(|h| !h.is_empty()).map(|h| Path::new(&h).join(".cache"));
+    let home =
+        || std::env::var_os("HOME").filter(|h| !h.is_empty()).map(|h| Path::new(&h).join(".cache"));
     Some(set.or_else(home)?.join("kiln"))
 }
 

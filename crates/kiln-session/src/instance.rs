@@ -11,7 +11,7 @@ use kiln_base::Sys;
 use kiln_exec::{Exec, ExecHost, Output, Sink, Slots, SyncLock};
 use kiln_graph::{Goal, Graph, Status, Stop};
 use kiln_make::options::{OutputSync, debug};
-use kiln_make::{Export, Fatal, FileId, Make, Origin, Stream};
+use kiln_make::{Export, Fatal, Make, Origin, Stream};
 
 use crate::{Shared, makeflags, remake, restart, slots, text};
 
@@ -82,7 +82,6 @@ pub(crate) struct Instance {
     pub(crate) graph: Graph,
     pub(crate) exec: Exec,
     pub(crate) output: Rc<RefCell<Output>>,
-    pub(crate) shared: Arc<Shared>,
     pub(crate) slots: Option<Arc<Slots>>,
     restarts: u32,
     /// The copy of a makefile that came from standard input.
@@ -101,8 +100,7 @@ impl Instance {
         let mut output = Output::new(inv.sink.clone());
         output.set_traced(before.traced);
         let output = Rc::new(RefCell::new(output));
-        let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys))
-            .with_signals(Arc::clone(&inv.shared.signals));
+        let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys));
         let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
         exec.set_submake(inv.shared.submake.clone());
         exec.set_sys(Arc::clone(&inv.sys));
@@ -113,7 +111,6 @@ impl Instance {
             graph: Graph::new(),
             exec,
             output,
-            shared: Arc::clone(&inv.shared),
             slots: None,
             restarts: before.restarts,
             stdin_copy: None,
@@ -163,8 +160,7 @@ impl Instance {
         self.remove_stdin_copy();
 
         let mut goals = self.goals(goals)?;
-        self.graph.shuffle_goals(&mut self.make, &mut goals);
-        let mut goals: Vec<Goal> = goals.into_iter().map(Goal::new).collect();
+        kiln_graph::shuffle::goals(&mut self.graph, &mut self.make, &mut goals);
         self.debug(debug::BASIC, "Updating goal targets....\n");
         match self.graph.update_goals(&mut self.make, &mut self.exec, &mut goals)? {
             Status::None | Status::Success => {}
@@ -185,6 +181,7 @@ impl Instance {
             env.retain(|(n, _)| n != b"MAKE_RESTARTS");
             env.push((b"MAKE_RESTARTS".to_vec(), self.restarts.to_string().into_bytes()));
         }
+        make.define_special_variables();
         make.import_environment(&env);
         if make.get_raw(b"GNUMAKEFLAGS").is_some() {
             makeflags::decode_variable(make, b"GNUMAKEFLAGS", Origin::Command)?;
@@ -217,7 +214,7 @@ impl Instance {
             self.graph.shuffle = mode;
         }
         for (stream, name) in [(1, b"MAKE_TERMOUT"), (2, b"MAKE_TERMERR")] {
-            if let Some(tty) = self.shared.terminal(stream)
+            if let Some(tty) = terminal(stream)
                 && make.get_raw(name).is_none()
             {
                 make.define(name, &tty, Origin::Default, false);
@@ -261,7 +258,7 @@ impl Instance {
         }
         let path = sys.dir().to_vec();
         self.exec.set_sys(Arc::clone(&sys));
-        self.make.set_sys(sys);
+        self.make.sys = sys;
         self.make.define(b"CURDIR", &path, Origin::File, false);
         self.output.borrow_mut().set_directory(Some(path));
         self.announce();
@@ -296,9 +293,8 @@ impl Instance {
         if dashes.next().is_some() || self.make.opts.stdin_makefile.is_some() {
             return Err(fatal(b"Makefile from standard input specified twice".to_vec()));
         }
-        let copy = self.shared.copy_of_stdin().map_err(|_| {
-            fatal(b"cannot store makefile from stdin to a temporary file".to_vec())
-        })?;
+        let copy = slots::copy_of_stdin(self)
+            .map_err(|_| fatal(b"cannot store makefile from stdin to a temporary file".to_vec()))?;
         self.make.opts.makefiles[at] = copy;
         self.make.opts.stdin_makefile = Some(at);
         self.adopt_stdin_copy(at);
@@ -308,7 +304,7 @@ impl Instance {
     fn adopt_stdin_copy(&mut self, at: usize) {
         let name = self.make.opts.makefiles[at].clone();
         let f = self.make.enter(&name);
-        self.graph.mark_updated(f);
+        self.graph.set_finished(f);
         self.stdin_copy = Some(name);
     }
 
@@ -329,9 +325,7 @@ impl Instance {
         makeflags::define(make);
         make.set_export(b"MAKEFLAGS", Export::Export);
         make.on_makeflags = Some(makeflags::reset);
-        for text in make.opts.eval.clone() {
-            make.eval_text(&text, kiln_base::Loc::default())?;
-        }
+        make.read_eval_options()?;
         if !make.opts.eval.is_empty() {
             makeflags::define_evals(make);
         }
@@ -365,7 +359,7 @@ impl Instance {
         self.make.install_builtin_rules();
         for name in self.make.opts.old_files.clone() {
             let f = self.make.enter(&name);
-            self.graph.mark_old(f);
+            self.graph.set_old(f);
         }
         if self.restarts == 0 {
             self.mark_new_files();
@@ -376,23 +370,34 @@ impl Instance {
     fn mark_new_files(&mut self) {
         for name in self.make.opts.new_files.clone() {
             let f = self.make.enter(&name);
-            self.graph.mark_new(f);
+            self.graph.set_new(f);
         }
     }
 
     /// The goals: those named, else the default goal.
-    fn goals(&mut self, named: Vec<Vec<u8>>) -> Done<Vec<FileId>> {
+    fn goals(&mut self, named: Vec<Vec<u8>>) -> Done<Vec<Goal>> {
         if !named.is_empty() {
-            return Ok(named.iter().map(|n| self.make.enter(n)).collect());
+            return Ok(named.iter().map(|n| Goal::new(self.make.enter(n))).collect());
         }
         let default = self.make.default_goal()?;
-        match default {
-            Some(f) => Ok(vec![f]),
-            None if self.make.get_raw(b"MAKEFILE_LIST").is_some_and(|v| !v.is_empty()) => {
-                Err(fatal(b"No targets".to_vec()))
+        if !default.is_empty() {
+            // A name that no rule has is entered too, and the walk finds that nothing makes it.
+            if self.make.lookup(&default).is_some() {
+                return Ok(vec![Goal::new(self.make.enter(&default))]);
             }
-            None => Err(fatal(b"No targets specified and no makefile found".to_vec())),
+            let mut words = kiln_base::text::words(&default);
+            let first = words.next().map(<[u8]>::to_vec);
+            if words.next().is_some() {
+                return Err(fatal(b".DEFAULT_GOAL contains more than one target".to_vec()));
+            }
+            if let Some(name) = first {
+                return Ok(vec![Goal::new(self.make.enter(&name))]);
+            }
         }
+        let any = self.make.get_raw(b"MAKEFILE_LIST").is_some_and(|v| !v.is_empty());
+        let text: &[u8] =
+            if any { b"No targets" } else { b"No targets specified and no makefile found" };
+        Err(fatal(text.to_vec()))
     }
 
     /// Waits for what still runs, removes intermediate files, gives back slots, says goodbye.
@@ -433,8 +438,8 @@ impl Instance {
     pub(crate) fn announce(&mut self) {
         let opts = &self.make.opts;
         // Without a word on it: quiet under -s, else in sub-makes and after -C.
-        let by_default = opts.silent != Some(true)
-            && (self.make.level > 0 || !opts.directories.is_empty());
+        let by_default =
+            opts.silent != Some(true) && (self.make.level > 0 || !opts.directories.is_empty());
         let mut output = self.output.borrow_mut();
         output.set_identity(&self.make.program, self.make.level);
         output.set_print_dir(opts.print_directory.unwrap_or(by_default));
@@ -477,8 +482,6 @@ impl Instance {
 
     fn print_data_base(&mut self) {
         self.print_version();
-        let text = self.make.data_base();
-        self.output.borrow_mut().raw(Stream::Out, &text);
     }
 
     fn say_fatal(&mut self, fatal: &Fatal) {
@@ -488,6 +491,15 @@ impl Instance {
         line.extend_from_slice(b".  Stop.\n");
         self.make.host.print(Stream::Err, &line);
     }
+}
+
+/// The terminal behind standard output (1) or standard error (2), if there is one.
+fn terminal(stream: i32) -> Option<Vec<u8>> {
+    let name = match stream {
+        1 => rustix::termios::ttyname(std::io::stdout(), Vec::new()),
+        _ => rustix::termios::ttyname(std::io::stderr(), Vec::new()),
+    };
+    name.ok().map(std::ffi::CString::into_bytes)
 }
 
 /// An error without a place.

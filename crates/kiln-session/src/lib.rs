@@ -21,7 +21,6 @@ pub mod text;
 pub mod toolhost;
 
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use kiln_base::RealSys;
@@ -51,7 +50,8 @@ impl Shared {
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();
             let submake = own.filter(|_| !slow.has("submake")).map(|own| {
-                Arc::new(submake::InProcess { shared: Weak::clone(shared), own }) as Arc<dyn SubMake>
+                Arc::new(submake::InProcess { shared: Weak::clone(shared), own })
+                    as Arc<dyn SubMake>
             });
             Shared { signals, submake }
         }))
@@ -109,6 +109,5 @@ pub fn die_of(signal: i32) {
 /// Whether this is root.
 #[must_use]
 pub fn is_superuser() -> bool {
-    kiln_exec::is_superuser()
+    rustix::process::geteuid().is_root()
 }
-

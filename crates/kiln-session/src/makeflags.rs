@@ -250,7 +250,7 @@ pub fn define(make: &mut Make) {
     } else if !rest.is_empty() {
         mflags.extend_from_slice(&rest[1..]);
     }
-    make.define(b"MFLAGS", &mflags, Origin::Env, true);
+    make.define(b"MFLAGS", &mflags, Origin::Environment, true);
 
     let mut flags = letters;
     flags.extend_from_slice(&rest);
@@ -264,10 +264,8 @@ pub fn define(make: &mut Make) {
         flags.extend_from_slice(overrides);
         flags.push(b')');
     }
-    let origin =
-        if make.opts.environment_overrides { Origin::EnvOverride } else { Origin::File };
+    let origin = if make.opts.environment_overrides { Origin::EnvOverride } else { Origin::File };
     make.define(b"MAKEFLAGS", &flags, origin, true);
-    make.mark_special(b"MAKEFLAGS");
 }
 
 /// C's `%g`: six significant digits, trailing zeros dropped.

@@ -27,7 +27,7 @@ pub(crate) fn makefiles(i: &mut Instance) -> kiln_graph::Result<Outcome> {
     for read in i.make.makefiles.clone() {
         let mut goal = Goal::new(read.file);
         goal.dont_care = read.dont_care;
-        goal.included = read.included;
+        goal.included = read.loc.file.is_some();
         goal.loc = read.loc;
         goal.error = read.error;
         if might_loop(i, &goal) {
@@ -92,7 +92,8 @@ pub(crate) fn makefiles(i: &mut Instance) -> kiln_graph::Result<Outcome> {
                     any_remade |= now != before && (success || now != Mtime::Nonexistent);
                 } else if !goal.dont_care {
                     if goal.included {
-                        let text = [b"Included makefile '", &name[..], b"' was not found."].concat();
+                        let text =
+                            [b"Included makefile '", &name[..], b"' was not found."].concat();
                         kiln_graph::say::error(&mut i.make, Some(goal.loc), &text);
                     } else {
                         i.error(&[b"Makefile '", &name[..], b"' was not found"].concat());

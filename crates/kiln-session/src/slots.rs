@@ -20,7 +20,9 @@ pub(crate) fn join(i: &mut Instance, inv: &Invocation) -> Option<u32> {
     let Some(auth) = i.make.opts.jobserver_auth.clone() else { return argv_jobs };
     if let Some(n) = argv_jobs {
         if !i.restarted() {
-            i.error(format!("warning: -j{n} forced in submake: resetting jobserver mode.").as_bytes());
+            i.error(
+                format!("warning: -j{n} forced in submake: resetting jobserver mode.").as_bytes(),
+            );
         }
     } else {
         let shared = inv.slots.as_ref().filter(|s| s.auth().as_ref() == Some(&auth));
@@ -37,7 +39,9 @@ pub(crate) fn join(i: &mut Instance, inv: &Invocation) -> Option<u32> {
                 if let Some(text) = text {
                     i.error(&text);
                 }
-                i.error(b"warning: jobserver unavailable: using -j1.  Add '+' to parent make rule.");
+                i.error(
+                    b"warning: jobserver unavailable: using -j1.  Add '+' to parent make rule.",
+                );
                 i.make.opts.jobs = Some(1);
             }
         }
@@ -53,7 +57,8 @@ pub(crate) fn after_makefiles(i: &mut Instance, before: Option<u32>, argv_jobs: 
         Some(n) if argv_jobs.is_none() => {
             if i.slots.is_some() && before != Some(n) {
                 if !i.restarted() {
-                    let text = format!("warning: -j{n} forced in makefile: resetting jobserver mode.");
+                    let text =
+                        format!("warning: -j{n} forced in makefile: resetting jobserver mode.");
                     i.error(text.as_bytes());
                 }
                 i.slots = None;
@@ -72,6 +77,13 @@ pub(crate) fn temporary_dir(i: &Instance) -> PathBuf {
         path.is_dir().then_some(path)
     };
     from(b"MAKE_TMPDIR").or_else(|| from(b"TMPDIR")).unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+/// Copies standard input to a file and gives its name.
+pub(crate) fn copy_of_stdin(i: &Instance) -> std::io::Result<Vec<u8>> {
+    let (path, mut file) = kiln_exec::lock::temporary(&temporary_dir(i))?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
+    Ok(std::os::unix::ffi::OsStringExt::into_vec(path.into_os_string()))
 }
 
 /// Before the first target: slots of our own where there are none from above, and the lock for `-O`.

@@ -37,7 +37,10 @@ const HELP: &[(&str, &str)] = &[
     ("-j [N], --jobs[=N]", "Run N jobs at once; without N as many as there are."),
     ("--jobserver-style=STYLE", "Hand out job slots through a fifo or a pipe."),
     ("-k, --keep-going", "After an error, make what does not depend on it."),
-    ("-l [N], --load-average[=N], --max-load[=N]", "Start no further job while the load is above N."),
+    (
+        "-l [N], --load-average[=N], --max-load[=N]",
+        "Start no further job while the load is above N.",
+    ),
     ("-L, --check-symlink-times", "A link is as new as the newer of itself and its target."),
     ("-n, --just-print, --dry-run, --recon", "Print recipes, run none."),
     ("-o FILE, --old-file=FILE, --assume-old=FILE", "FILE is old; do not remake it."),

@@ -18,7 +18,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Install(work) => build(&work, Some("modules_install")),
         Command::Clean(work) => build(&work, Some("clean")),
         // Both are cut off before, because their arguments are another language.
-        Command::Make { args } => return make(&args.into_iter().map(OsStringExt::into_vec).collect::<Vec<_>>(), false),
+        Command::Make { args } => {
+            return make(&args.into_iter().map(OsStringExt::into_vec).collect::<Vec<_>>(), false);
+        }
         Command::Tool { name, args } => {
             let args: Vec<_> = args.into_iter().map(OsStringExt::into_vec).collect();
             return crate::tool::run(name.as_bytes(), &args);
@@ -30,12 +32,16 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
-/// Ends as the instance ended: with its status, or by its signal.
-pub fn exit(how: Exit) -> ExitCode {
-    match how {
-        Exit::Status(status) => ExitCode::from(status as u8),
-        Exit::Signal(signal) => {
+/// Runs make and ends as it ended: with its status, or by its signal.
+pub fn exit(argv: Vec<Vec<u8>>) -> ExitCode {
+    match kiln_session::make(argv) {
+        Ok(Exit::Status(status)) => ExitCode::from(status as u8),
+        Ok(Exit::Signal(signal)) => {
             kiln_session::die_of(signal);
+            ExitCode::from(2)
+        }
+        Err(e) => {
+            eprintln!("kiln: the build could not be set up: {e}");
             ExitCode::from(2)
         }
     }
@@ -48,13 +54,13 @@ pub fn make(args: &[Vec<u8>], verify: bool) -> ExitCode {
     }
     let mut argv = vec![kiln_session::command::make_command()];
     argv.extend_from_slice(args);
-    exit(kiln_session::make(argv))
+    exit(argv)
 }
 
 /// What the machine is, for finding trees.
 pub fn machine() -> Machine {
     let superuser = kiln_session::is_superuser();
-    Machine::read(Root::real(), |name| std::env::var_os(name), superuser)
+    Machine::read(Root::new("/"), |name| std::env::var_os(name), superuser)
 }
 
 fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
@@ -75,7 +81,10 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     push(b"-C");
     push(choice.tree.dir.as_os_str().as_bytes());
     push(b"--no-print-directory");
-    let jobs = work.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |n| n.get() as usize);
+    let jobs = work.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        |n| n.get() as usize,
+    );
     push(format!("-j{jobs}").as_bytes());
     if work.keep_going {
         push(b"-k");
@@ -87,7 +96,7 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     for word in target.iter().map(|t| t.as_bytes()).chain(words.iter().map(|w| w.as_bytes())) {
         push(word);
     }
-    Ok(exit(kiln_session::make(argv)))
+    Ok(exit(argv))
 }
 
 fn announce(choice: &Choice) -> String {
@@ -99,10 +108,13 @@ fn directory(words: &[OsString]) -> Result<(PathBuf, &[OsString]), String> {
     let here = |d: &Path| std::path::absolute(d).map_err(|e| format!("{}: {e}", d.display()));
     match words.split_first() {
         Some((first, rest)) if !first.as_bytes().contains(&b'=') && Path::new(first).is_dir() => {
-            let dir = Path::new(first).canonicalize().map_err(|e| format!("{}: {e}", first.display()))?;
+            let dir =
+                Path::new(first).canonicalize().map_err(|e| format!("{}: {e}", first.display()))?;
             Ok((dir, rest))
         }
-        Some((first, _)) if first.as_bytes().contains(&b'/') && !first.as_bytes().contains(&b'=') => {
+        Some((first, _))
+            if first.as_bytes().contains(&b'/') && !first.as_bytes().contains(&b'=') =>
+        {
             // A path that is not there is a wrong directory, unless it can be a target below this one.
             match Path::new(OsStr::from_bytes(first.as_bytes())).is_absolute() {
                 true => Err(format!("{}: no such directory", first.display())),

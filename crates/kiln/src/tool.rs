@@ -15,7 +15,9 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> ExitCode {
     };
     let mut host = ToolHost::new(std::env::current_dir().unwrap_or_default());
     let status = main(args, &mut host);
-    let written = std::io::stdout().write_all(&host.out).and_then(|()| std::io::stderr().write_all(&host.err));
+    let written = std::io::stdout()
+        .write_all(&host.out)
+        .and_then(|()| std::io::stderr().write_all(&host.err));
     if written.is_err() {
         return ExitCode::from(2);
     }

@@ -66,7 +66,9 @@ fn verify(args: &[Vec<u8>]) -> Result<usize, String> {
     eprintln!("kiln: building with {}", reference.display());
     let expected = build(args, &reference, &work.join("reference"), &roots, &store)?;
     for (n, root) in roots.iter().enumerate() {
-        empty(root).and_then(|()| copy_into(&work.join(format!("before-{n}")), root)).map_err(io(root))?;
+        empty(root)
+            .and_then(|()| copy_into(&work.join(format!("before-{n}")), root))
+            .map_err(io(root))?;
     }
     let own = std::env::current_exe().map_err(|e| format!("this program: {e}"))?;
     eprintln!("kiln: building with kiln");
@@ -113,10 +115,18 @@ fn written_directories(args: &[Vec<u8>], here: &Path) -> Vec<PathBuf> {
             if let Some(dir) = words.next() {
                 start = start.join(OsStr::from_bytes(dir));
             }
-        } else if let Some(dir) = word.strip_prefix(b"-C").or_else(|| word.strip_prefix(b"--directory=")) {
+        } else if let Some(dir) =
+            word.strip_prefix(b"-C").or_else(|| word.strip_prefix(b"--directory="))
+        {
             start = start.join(OsStr::from_bytes(dir));
         }
-        for (name, module) in [(&b"M="[..], true), (b"KBUILD_EXTMOD=", true), (b"MO=", false), (b"O=", false), (b"INSTALL_MOD_PATH=", false)] {
+        for (name, module) in [
+            (&b"M="[..], true),
+            (b"KBUILD_EXTMOD=", true),
+            (b"MO=", false),
+            (b"O=", false),
+            (b"INSTALL_MOD_PATH=", false),
+        ] {
             if let Some(value) = word.strip_prefix(name).filter(|v| !v.is_empty()) {
                 has_module |= module;
                 named.push(PathBuf::from(OsStr::from_bytes(value)));
@@ -148,7 +158,13 @@ fn reference_make() -> Result<PathBuf, String> {
 }
 
 /// One build with `program` as `make`, its output in one file as it comes.
-fn build(args: &[Vec<u8>], program: &Path, bin: &Path, roots: &[PathBuf], store: &Store) -> Result<Run, String> {
+fn build(
+    args: &[Vec<u8>],
+    program: &Path,
+    bin: &Path,
+    roots: &[PathBuf],
+    store: &Store,
+) -> Result<Run, String> {
     let fail = |e: io::Error| format!("{}: {e}", program.display());
     fs::create_dir_all(bin).map_err(fail)?;
     symlink(program, bin.join("make")).map_err(fail)?;
@@ -173,7 +189,8 @@ fn build(args: &[Vec<u8>], program: &Path, bin: &Path, roots: &[PathBuf], store:
 /// pahole with several threads writes .BTF in an order of chance: in both builds it gets no `-j`.
 fn calm_pahole(bin: &Path) -> io::Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(real) = std::env::split_paths(&path).map(|d| d.join("pahole")).find(|p| p.is_file()) else {
+    let Some(real) = std::env::split_paths(&path).map(|d| d.join("pahole")).find(|p| p.is_file())
+    else {
         return Ok(());
     };
     let script = bin.join("pahole");
@@ -202,7 +219,8 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
             symlink(fs::read_link(&source)?, &target)?;
         } else if meta.is_file() {
             fs::copy(&source, &target)?;
-            let times = fs::FileTimes::new().set_modified(meta.modified()?).set_accessed(meta.accessed()?);
+            let times =
+                fs::FileTimes::new().set_modified(meta.modified()?).set_accessed(meta.accessed()?);
             fs::File::options().append(true).open(&target)?.set_times(times)?;
         }
     }
@@ -213,7 +231,11 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
 fn empty(dir: &Path) -> io::Result<()> {
     for item in fs::read_dir(dir)? {
         let path = item?.path();
-        if fs::symlink_metadata(&path)?.is_dir() { fs::remove_dir_all(&path)? } else { fs::remove_file(&path)? }
+        if fs::symlink_metadata(&path)?.is_dir() {
+            fs::remove_dir_all(&path)?
+        } else {
+            fs::remove_file(&path)?
+        }
     }
     Ok(())
 }

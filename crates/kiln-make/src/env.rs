@@ -139,10 +139,8 @@ impl Make {
                     makelevel = true;
                 }
                 b"MAKEFLAGS" if invalid_auth => value = without_jobserver(value),
-                b"MFLAGS" if invalid_auth && origin == Origin::Environment => {
-                    if has_auth(&value) {
-                        value.extend_from_slice(INVALID_AUTH);
-                    }
+                b"MFLAGS" if invalid_auth && origin == Origin::Environment && has_auth(&value) => {
+                    value.extend_from_slice(INVALID_AUTH);
                 }
                 _ => {}
             }

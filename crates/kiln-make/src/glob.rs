@@ -137,11 +137,7 @@ fn unquote(t: &[u8]) -> Vec<u8> {
 /// `fnmatch` on one path component. At the start, a dot is matched only by a dot.
 fn matches(pattern: &[u8], name: &[u8], start: bool) -> bool {
     if start && name.first() == Some(&b'.') {
-        let dot = match pattern {
-            [b'.', ..] => true,
-            [b'\\', b'.', ..] => true,
-            _ => false,
-        };
+        let dot = matches!(pattern, [b'.', ..] | [b'\\', b'.', ..]);
         if !dot {
             return false;
         }

@@ -58,7 +58,7 @@ impl Make {
     /// Returns the path and the directory entry that found it.
     pub fn vpath_search(&mut self, name: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         if let Some(lib) = name.strip_prefix(b"-l") {
-            return self.library_search(&lib.to_vec()).map(|p| (p, Vec::new()));
+            return self.library_search(lib).map(|p| (p, Vec::new()));
         }
         self.search_lists(name).map(|(path, dir, ..)| (path, dir))
     }

@@ -205,7 +205,7 @@ pub fn sort(list: &[u8], out: &mut Vec<u8>) {
 enum Number {
     Value(i64),
     OutOfRange,
-    NotANumber,
+    Other,
 }
 
 fn number(s: &[u8]) -> Number {
@@ -216,7 +216,7 @@ fn number(s: &[u8]) -> Number {
     };
     let count = digits.iter().take_while(|b| b.is_ascii_digit()).count();
     if count == 0 {
-        return Number::NotANumber;
+        return Number::Other;
     }
     let mut value: i64 = 0;
     for d in &digits[..count] {
@@ -229,7 +229,7 @@ fn number(s: &[u8]) -> Number {
             None => return Number::OutOfRange,
         }
     }
-    if count < digits.len() { Number::NotANumber } else { Number::Value(value) }
+    if count < digits.len() { Number::Other } else { Number::Value(value) }
 }
 
 impl Make {
@@ -246,7 +246,7 @@ impl Make {
         match number(trimmed) {
             Number::Value(v) => Ok(v),
             Number::OutOfRange => Err(say(&[b": '", s, b"' out of range"])),
-            Number::NotANumber => Err(say(&[b": '", s, b"'"])),
+            Number::Other => Err(say(&[b": '", s, b"'"])),
         }
     }
 

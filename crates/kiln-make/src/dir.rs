@@ -28,6 +28,28 @@ struct Listing {
     files: Option<FxHashSet<Box<[u8]>>>,
 }
 
+/// A directory's device, inode and number of entries if it could be read.
+pub(crate) type Known = Option<(u64, u64, Option<usize>)>;
+
+impl Dirs {
+    /// All directories that were looked at, by name.
+    pub fn known(&self) -> Vec<(Box<[u8]>, Known)> {
+        let mut all: Vec<(Box<[u8]>, Known)> = self
+            .by_name
+            .iter()
+            .map(|(name, e)| {
+                let known = e.id.map(|id| {
+                    let l = self.listings.get(&id).and_then(|l| l.files.as_ref());
+                    (id.0, id.1, l.map(FxHashSet::len))
+                });
+                (name.clone(), known)
+            })
+            .collect();
+        all.sort();
+        all
+    }
+}
+
 impl Make {
     /// The identity of a directory whose listing is fresh.
     fn directory(&mut self, name: &[u8]) -> Option<(u64, u64)> {

@@ -22,6 +22,7 @@ pub mod host;
 mod lines;
 pub mod make;
 pub mod options;
+mod print;
 pub mod read;
 mod record;
 mod rule_line;

@@ -50,8 +50,9 @@ pub(crate) enum Line {
     None,
     /// It runs.
     Running(Running),
-    /// It could not be started, which was said. It counts as ended with 127.
-    NotStarted,
+    /// It has ended, in a way that is still to be dealt with. What could not be started, which was
+    /// said, counts as ended with 127.
+    Ended(Ended),
 }
 
 /// A recipe being carried out.
@@ -240,7 +241,7 @@ impl Exec {
             job.lines.push(make.expand_for(&text, Some(f), Some(loc))?);
         }
         self.next_command(&mut job);
-        self.acquire_slot(make, graph)?;
+        self.acquire_slot(make, graph, &job)?;
         self.tokens += 1;
         self.trace(make, graph, &job)?;
         self.start_job(make, graph, job)?;
@@ -254,20 +255,29 @@ impl Exec {
     }
 
     /// Waits until there is a slot for one more job.
-    fn acquire_slot(&mut self, make: &mut Make, graph: &mut Graph) -> Result<()> {
+    fn acquire_slot(&mut self, make: &mut Make, graph: &mut Graph, job: &Job) -> Result<()> {
         if self.slots.is_single() {
             while self.slots_used == 1 {
                 self.reap_jobs(make, graph, true, false)?;
             }
             return Ok(());
         }
-        while self.slots.has_tokens() && self.tokens > 0 {
+        while self.slots.has_tokens() {
+            if asks(make, graph, debug::JOBS) {
+                let have = if self.jobs.is_empty() { "don't " } else { "" };
+                let text = format!("Need a job token; we {have}have children\n");
+                say::debug_line(make, 0, &[text.as_bytes()]);
+            }
+            if self.tokens == 0 {
+                break;
+            }
             self.reap_jobs(make, graph, false, false)?;
             self.start_waiting_jobs(make, graph)?;
             if self.tokens == 0 {
                 break;
             }
             if self.take_token()? {
+                self.say_token(make, graph, job, "Obtained");
                 break;
             }
         }
@@ -286,8 +296,8 @@ impl Exec {
                     _ => None,
                 })
                 .collect();
-            let not_started = self.jobs.iter().any(|j| matches!(j.line, Line::NotStarted));
-            if not_started || self.signals.caught().is_some() {
+            let known = self.jobs.iter().any(|j| matches!(j.line, Line::Ended(_)));
+            if known || self.signals.caught().is_some() {
                 return Ok(false);
             }
             let ready = wait(&commands, self.slots.fd(), self.signals.fd(), until)
@@ -314,6 +324,7 @@ impl Exec {
         match graph.state(f) {
             State::Running => {
                 if matches!(job.line, Line::Running(_)) {
+                    self.say_job(make, graph, &job, "Putting", Shown::Name, " on the chain.\n");
                     self.slots_used += 1;
                     job.holds_slot = true;
                 }
@@ -324,7 +335,7 @@ impl Exec {
                     graph.file_mut(f).status = Status::Success;
                 }
                 graph.notice_finished(make, f)?;
-                self.free(job)?;
+                self.free(make, graph, job)?;
             }
         }
         Ok(true)
@@ -342,10 +353,11 @@ impl Exec {
     }
 
     /// Ends a job: its output is written and its slot given back.
-    pub(crate) fn free(&mut self, job: Job) -> Result<()> {
+    pub(crate) fn free(&mut self, make: &mut Make, graph: &Graph, job: Job) -> Result<()> {
         self.output.borrow_mut().close(job.output);
         if self.slots.has_tokens() && self.tokens > 1 {
             self.slots.give().map_err(|e| system_error(b"write jobserver", &e))?;
+            self.say_token(make, graph, &job, "Released");
         }
         self.tokens = self.tokens.saturating_sub(1);
         Ok(())
@@ -364,6 +376,38 @@ impl Exec {
         }
         self.offsets.insert(key(&job.recipe), job.begun as u32 - 1);
         true
+    }
+
+    /// A line of `--debug=j` about a job's process.
+    pub(crate) fn say_job(
+        &self,
+        make: &mut Make,
+        graph: &Graph,
+        job: &Job,
+        what: &str,
+        shown: Shown,
+        end: &str,
+    ) {
+        if !asks(make, graph, debug::JOBS) {
+            return;
+        }
+        let Line::Running(Running::Process(process)) = &job.line else { return };
+        let mut line = format!("{what} child {:#x} ", address(job)).into_bytes();
+        if shown == Shown::Name {
+            line.push(b'(');
+            line.extend_from_slice(make.file_name(job.file));
+            line.extend_from_slice(b") ");
+        }
+        line.extend_from_slice(format!("PID {}{end}", process.pid()).as_bytes());
+        say::debug_line(make, 0, &[&line]);
+    }
+
+    fn say_token(&self, make: &mut Make, graph: &Graph, job: &Job, what: &str) {
+        if asks(make, graph, debug::JOBS) {
+            let before = format!("{what} token for child {:#x} (", address(job));
+            let name = make.file_name(job.file).to_vec();
+            say::debug_line(make, 0, &[before.as_bytes(), &name, b").\n"]);
+        }
     }
 
     /// `--trace`: why this recipe runs.
@@ -416,6 +460,18 @@ impl Jobs for Exec {
     fn reap(&mut self, make: &mut Make, graph: &mut Graph, block: bool) -> Result<()> {
         self.reap_jobs(make, graph, block, false)
     }
+}
+
+/// Whether a line about a job names its target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Name,
+    Number,
+}
+
+/// Make shows where a job lies in memory; all that matters is that each job has a number of its own.
+fn address(job: &Job) -> usize {
+    job.lines.as_ptr() as usize
 }
 
 /// Whether `--debug` or `--trace` asks for this.

@@ -8,7 +8,7 @@ use kiln_graph::{Graph, Mtime, Result, State, Status, Stop, say};
 use kiln_make::options::OutputSync;
 use kiln_make::{FileId, Make};
 
-use crate::job::{Exec, Job, Line, Running, system_error};
+use crate::job::{Exec, Job, Line, Running, Shown, system_error};
 use crate::signals::{HUP, INT, QUIT, TERM};
 use crate::wait::{Until, wait};
 use crate::{Ended, signals, spawn};
@@ -32,18 +32,32 @@ impl Exec {
                 say::error(make, None, b"*** Waiting for unfinished jobs....");
             }
             // A job whose command could not be started is dealt with first, the latest first.
-            let (at, ended) =
-                match self.jobs.iter().rposition(|j| matches!(j.line, Line::NotStarted)) {
-                    Some(at) => (at, Ended::Exit(127)),
-                    None => match self.next_ended(block)? {
-                        Some(found) => {
-                            make.command_count += 1;
-                            found
+            let known = self.jobs.iter().enumerate().rev().find_map(|(i, j)| match j.line {
+                Line::Ended(ended) => Some((i, ended)),
+                _ => None,
+            });
+            let (at, ended) = match known {
+                Some(found) => found,
+                None => {
+                    for i in (0..self.jobs.len()).rev() {
+                        self.say_job(make, graph, &self.jobs[i], "Live", Shown::Name, " \n");
+                    }
+                    let Some((at, ended)) = self.next_ended(block)? else {
+                        if block {
+                            continue;
                         }
-                        None if block => continue,
-                        None => return Ok(()),
-                    },
-                };
+                        return Ok(());
+                    };
+                    make.command_count += 1;
+                    if self.signal_is_for_all(ended) {
+                        self.jobs[at].line = Line::Ended(ended);
+                        continue;
+                    }
+                    let what = if ended.success() { "Reaping winning" } else { "Reaping losing" };
+                    self.say_job(make, graph, &self.jobs[at], what, Shown::Number, " \n");
+                    (at, ended)
+                }
+            };
             if self.after_command(make, graph, at, ended, dying)? {
                 block = false;
             }
@@ -94,7 +108,7 @@ impl Exec {
                 say::error(make, None, &[&program[..], b": ", why.as_bytes()].concat());
             }
         }
-        job.line = Line::None;
+        let line = std::mem::replace(&mut job.line, Line::None);
         if job.good_stdin {
             self.good_stdin_used = false;
             job.good_stdin = false;
@@ -143,8 +157,12 @@ impl Exec {
         if job.holds_slot {
             self.slots_used = self.slots_used.saturating_sub(1);
         }
+        if matches!(job.line, Line::None) {
+            job.line = line;
+            self.say_job(make, graph, &job, "Removing", Shown::Number, " from chain.\n");
+        }
         let dont_care = job.dont_care;
-        self.free(job)?;
+        self.free(make, graph, job)?;
         if !dying && failed && !dont_care && !make.opts.keep_going && !self.dying_by_signal {
             return Err(Stop::Exit(if questioned { 1 } else { 2 }));
         }
@@ -204,6 +222,19 @@ impl Exec {
         }
     }
 
+    /// Whether a command was killed by a signal that ends this instance too. A signal from the
+    /// terminal goes to the whole group; it is given a moment to come here as well, because what has
+    /// to be said differs.
+    fn signal_is_for_all(&self, ended: Ended) -> bool {
+        if self.dying_by_signal {
+            return false;
+        }
+        if matches!(ended, Ended::Signal(HUP | INT | QUIT | TERM, _)) {
+            self.signals.wait_a_moment();
+        }
+        self.signals.caught().is_some()
+    }
+
     /// Ends the instance if a fatal signal has come.
     fn heed_signal(&mut self, make: &mut Make, graph: &mut Graph) -> Result<()> {
         match self.signals.caught() {
@@ -228,7 +259,7 @@ impl Exec {
         let by_user = matches!(signal, TERM | INT | HUP | QUIT);
         if by_user {
             let mut jobs = std::mem::take(&mut self.jobs);
-            for job in jobs.iter_mut().rev().filter(|j| matches!(j.line, Line::Running(_))) {
+            for job in jobs.iter_mut().rev() {
                 self.delete_targets(make, graph, job);
             }
             self.jobs = jobs;

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 /// SIGHUP
 pub const HUP: i32 = 1;
 /// SIGINT
@@ -58,6 +60,15 @@ impl Signals {
             0 => None,
             signal => Some(signal as i32),
         }
+    }
+
+    /// Waits for a signal, a few hundredths of a second at most.
+    pub(crate) fn wait_a_moment(&self) {
+        let Some(fd) = self.fd() else { return };
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+        let moment = Timespec { tv_sec: 0, tv_nsec: 30_000_000 };
+        // Whatever comes of it, the flag is asked next.
+        let _ = rustix::event::poll(&mut fds, Some(&moment));
     }
 
     /// Readable once a signal has come.

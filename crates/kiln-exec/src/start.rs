@@ -202,7 +202,7 @@ impl Exec {
                     let why = say::io_text(&error);
                     let text = [&words[0][..], b": ", why.as_bytes()].concat();
                     say::error(make, None, &text);
-                    Line::NotStarted
+                    Line::Ended(crate::Ended::Exit(127))
                 }
             };
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
 mod conformance;
+mod guard;
 mod options;
 mod tally;
 mod tidy;
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
+    if ["conformance", "corpus", "bench"].contains(&command.as_str()) {
+        guard::enter();
+    }
     let done = match command.as_str() {
         "conformance" => conformance::run(&options, false),
         "corpus" => conformance::run(&options, true),

@@ -232,7 +232,8 @@ impl Harness {
     ) -> io::Result<Vec<StepResult>> {
         place.make(case, tree, &self.sources)?;
         let none: &[(String, String)] = &[];
-        let setting = |place, env| Setting { place, tree, assets: &self.assets, env };
+        let long = case.long;
+        let setting = |place, env| Setting { place, tree, assets: &self.assets, long, env };
         for line in &case.prepare {
             setting(place, none).prepare(line)?;
         }

@@ -30,10 +30,8 @@ pub fn kernel_trees() -> Vec<KernelTree> {
     let Ok(list) = fs::read_dir("/usr/src") else { return best };
     for item in list.filter_map(Result::ok) {
         let dir = item.path();
-        let Ok(release) = fs::read_to_string(dir.join("include/config/kernel.release")) else {
-            continue;
-        };
-        let release = release.trim().to_owned();
+        // The file kernel.release is not asked: a distribution may override the name that it holds.
+        let Some(release) = release_of(&dir) else { continue };
         let numbers: Vec<&str> = release.split(['.', '-', '+']).collect();
         let [major, minor, ..] = numbers.as_slice() else { continue };
         let series = format!("{major}.{minor}");
@@ -51,6 +49,15 @@ pub fn kernel_trees() -> Vec<KernelTree> {
     }
     best.sort_by_key(|t| SERIES.iter().position(|s| *s == t.series));
     best
+}
+
+/// The release whose `/lib/modules/RELEASE/build` leads to the tree.
+fn release_of(dir: &Path) -> Option<String> {
+    let real = fs::canonicalize(dir).ok()?;
+    let list = fs::read_dir("/lib/modules").ok()?;
+    list.filter_map(Result::ok)
+        .find(|e| fs::canonicalize(e.path().join("build")).is_ok_and(|b| b == real))
+        .map(|e| e.file_name().to_string_lossy().into_owned())
 }
 
 /// The numbers in a version, for comparing.

@@ -100,7 +100,7 @@ fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
         Verdict::Same => {
             tally.count(true);
             if !quiet {
-                println!("same    {} ({} ms)", o.name, o.took.as_millis());
+                println!("same    {} [{}] {} ms", o.name, o.ends.join(" "), o.took.as_millis());
             }
         }
         Verdict::Skipped(why) => {

@@ -41,6 +41,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Whether the reference's result was kept from an earlier run.
     pub kept: bool,
+    /// How each step of the reference ended.
+    pub ends: Vec<String>,
     /// How long the program under test took, for information.
     pub took: Duration,
 }
@@ -143,8 +145,13 @@ impl Harness {
     /// Runs one case on one tree.
     pub fn run(&self, case: &Case, tree: &KernelTree) -> Outcome {
         let name = format!("{}@{}", case.name, tree.series);
-        let mut outcome =
-            Outcome { name, verdict: Verdict::Same, kept: false, took: Duration::ZERO };
+        let mut outcome = Outcome {
+            name,
+            verdict: Verdict::Same,
+            kept: false,
+            ends: Vec::new(),
+            took: Duration::ZERO,
+        };
         if let Some(missing) = missing(case) {
             outcome.verdict = Verdict::Skipped(missing);
             return outcome;
@@ -188,6 +195,7 @@ impl Harness {
             expected = Some(results);
         }
         let expected = expected.unwrap_or_default();
+        outcome.ends = expected.iter().map(|r| r.status.replace("exit ", "")).collect();
         let own = Store::new(cache::work_root().join("contents"));
         let start = Instant::now();
         let found = self.build(case, tree, &mut place, Who::Subject, &own)?;

@@ -67,7 +67,15 @@ fn version_key(release: &str) -> Vec<u64> {
 
 fn identity_of(dir: &Path, release: &str) -> String {
     let mut all = release.as_bytes().to_vec();
-    for f in ["Module.symvers", ".config", "include/generated/compile.h", "scripts/mod/modpost"] {
+    for f in [
+        "Makefile",
+        "Module.symvers",
+        ".config",
+        "include/config/auto.conf",
+        "include/generated/autoconf.h",
+        "include/generated/compile.h",
+        "scripts/mod/modpost",
+    ] {
         all.extend_from_slice(&fs::read(dir.join(f)).unwrap_or_default());
     }
     cache::identity(&all)

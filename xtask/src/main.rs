@@ -5,6 +5,7 @@
 mod conformance;
 mod guard;
 mod options;
+mod suite;
 mod tally;
 mod tidy;
 
@@ -22,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         the packaged modules alone, all of them
   reference
         build GNU make 4.4.1 if it is not there yet, and say where it is
+  gnu-make-suite [CATEGORY[/FILE]…] [--jobs N] [--program FILE] [--quiet] [--list] [--record]
+        GNU make's own test suite
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
             println!("{}", p.display());
             true
         }),
+        "gnu-make-suite" => suite::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

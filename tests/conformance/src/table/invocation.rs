@@ -4,8 +4,8 @@ use kiln_testkit::{Case, Need};
 
 use super::hello;
 
-/// One command line on `hello`, then the same again.
-const TWICE: &[(&str, &str)] = &[
+/// One command line on `hello`.
+const ONCE: &[(&str, &str)] = &[
     ("default", "make -C $KDIR M=$DIR"),
     ("modules", "make -C $KDIR M=$DIR modules"),
     ("modules_prepare", "make -C $KDIR M=$DIR modules_prepare"),
@@ -70,12 +70,16 @@ pub(super) fn cases() -> Vec<Case> {
     let mut list: Vec<Case> = TWICE
         .iter()
         .map(|(name, line)| {
-            let case = hello(&format!("invocation/{name}")).run(line).run(line);
+            let case = hello(&format!("invocation/{name}")).run(line);
             if line.contains("$TOP/link") { case.prepare("ln -s m $TOP/link") } else { case }
         })
         .collect();
     let two = |name: &str| Case::new(name).example("two-modules");
     list.extend([
+        hello("invocation/default-again").build("").build(""),
+        hello("invocation/jobs-again").build("-j2").build("-j2"),
+        hello("invocation/verbose-again").build("V=1").build("V=1"),
+        hello("invocation/trailing-slash-again").build("").run("make -C $KDIR M=$DIR/"),
         hello("invocation/modules_install")
             .build("")
             .build("modules_install INSTALL_MOD_PATH=$TOP/root"),

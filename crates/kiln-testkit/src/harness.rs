@@ -65,6 +65,8 @@ pub struct Harness {
     pub subject: PathBuf,
     /// More environment for the program under test.
     pub subject_env: Vec<(String, String)>,
+    /// Whether extra cases run on every tree.
+    pub all_trees: bool,
     /// Whether kept results are ignored.
     pub fresh: bool,
     /// Where contents come from.
@@ -106,6 +108,7 @@ impl Harness {
             subject,
             subject_env: Vec::new(),
             fresh: false,
+            all_trees: false,
             sources,
             assets: cache::work_root().join("assets"),
             expected: Vec::new(),
@@ -124,7 +127,10 @@ impl Harness {
     ) {
         let work: Vec<(&Case, &KernelTree)> = cases
             .iter()
-            .flat_map(|c| trees.iter().filter(|t| c.runs_on(&t.series)).map(move |t| (c, t)))
+            .flat_map(|c| trees.iter().enumerate().map(move |(i, t)| (c, i, t)))
+            .filter(|(c, _, t)| c.runs_on(&t.series))
+            .filter(|(c, i, _)| !c.extra || self.all_trees || *i == c.one_of(trees.len()))
+            .map(|(c, _, t)| (c, t))
             .collect();
         let next = AtomicUsize::new(0);
         let each = Mutex::new(each);

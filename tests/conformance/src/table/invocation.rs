@@ -67,7 +67,7 @@ const ONCE: &[(&str, &str)] = &[
 ];
 
 pub(super) fn cases() -> Vec<Case> {
-    let mut list: Vec<Case> = TWICE
+    let mut list: Vec<Case> = ONCE
         .iter()
         .map(|(name, line)| {
             let case = hello(&format!("invocation/{name}")).run(line);

@@ -45,6 +45,7 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
     let mut harness =
         Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
     harness.fresh = options.fresh;
+    harness.all_trees = options.long || !options.names.is_empty();
     harness.subject_env = options.env.clone();
     let document = fs::read_to_string(repository().join("COMPAT.md")).unwrap_or_default();
     harness.expected = compat::rows(&document);
@@ -100,7 +101,7 @@ fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
         Verdict::Same => {
             tally.count(true);
             if !quiet {
-                println!("same    {} ({} ms)", o.name, o.took.as_millis());
+                println!("same    {} [{}] {} ms", o.name, o.ends.join(" "), o.took.as_millis());
             }
         }
         Verdict::Skipped(why) => {

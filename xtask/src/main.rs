@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
 mod conformance;
+mod guard;
 mod options;
+mod suite;
 mod tally;
 mod tidy;
 
@@ -21,6 +23,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         the packaged modules alone, all of them
   reference
         build GNU make 4.4.1 if it is not there yet, and say where it is
+  gnu-make-suite [CATEGORY[/FILE]…] [--jobs N] [--program FILE] [--quiet] [--list] [--record]
+        GNU make's own test suite
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -30,6 +34,9 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
+    if ["conformance", "corpus", "bench"].contains(&command.as_str()) {
+        guard::enter();
+    }
     let done = match command.as_str() {
         "conformance" => conformance::run(&options, false),
         "corpus" => conformance::run(&options, true),
@@ -37,6 +44,7 @@ fn main() -> ExitCode {
             println!("{}", p.display());
             true
         }),
+        "gnu-make-suite" => suite::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

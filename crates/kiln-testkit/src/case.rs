@@ -106,6 +106,8 @@ pub struct Case {
     pub writes: bool,
     /// Takes long and runs only when asked.
     pub long: bool,
+    /// Beyond the rows that every run owes: in a usual run it takes one tree, not all of them.
+    pub extra: bool,
 }
 
 impl Case {
@@ -126,6 +128,7 @@ impl Case {
             turns: Vec::new(),
             writes: false,
             long: false,
+            extra: false,
         }
     }
 
@@ -226,6 +229,12 @@ impl Case {
     pub fn long(mut self) -> Self {
         self.long = true;
         self
+    }
+
+    /// The one tree, counted from 0, that an extra case takes of `count`: always the same one.
+    pub fn one_of(&self, count: usize) -> usize {
+        let sum: usize = self.name.bytes().map(usize::from).sum();
+        sum % count.max(1)
     }
 
     /// Whether it runs on trees of `series`.

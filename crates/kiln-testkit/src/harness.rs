@@ -41,6 +41,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// Whether the reference's result was kept from an earlier run.
     pub kept: bool,
+    /// How each step of the reference ended.
+    pub ends: Vec<String>,
     /// How long the program under test took, for information.
     pub took: Duration,
 }
@@ -63,6 +65,8 @@ pub struct Harness {
     pub subject: PathBuf,
     /// More environment for the program under test.
     pub subject_env: Vec<(String, String)>,
+    /// Whether extra cases run on every tree.
+    pub all_trees: bool,
     /// Whether kept results are ignored.
     pub fresh: bool,
     /// Where contents come from.
@@ -104,6 +108,7 @@ impl Harness {
             subject,
             subject_env: Vec::new(),
             fresh: false,
+            all_trees: false,
             sources,
             assets: cache::work_root().join("assets"),
             expected: Vec::new(),
@@ -122,7 +127,10 @@ impl Harness {
     ) {
         let work: Vec<(&Case, &KernelTree)> = cases
             .iter()
-            .flat_map(|c| trees.iter().filter(|t| c.runs_on(&t.series)).map(move |t| (c, t)))
+            .flat_map(|c| trees.iter().enumerate().map(move |(i, t)| (c, i, t)))
+            .filter(|(c, _, t)| c.runs_on(&t.series))
+            .filter(|(c, i, _)| !c.extra || self.all_trees || *i == c.one_of(trees.len()))
+            .map(|(c, _, t)| (c, t))
             .collect();
         let next = AtomicUsize::new(0);
         let each = Mutex::new(each);
@@ -143,8 +151,13 @@ impl Harness {
     /// Runs one case on one tree.
     pub fn run(&self, case: &Case, tree: &KernelTree) -> Outcome {
         let name = format!("{}@{}", case.name, tree.series);
-        let mut outcome =
-            Outcome { name, verdict: Verdict::Same, kept: false, took: Duration::ZERO };
+        let mut outcome = Outcome {
+            name,
+            verdict: Verdict::Same,
+            kept: false,
+            ends: Vec::new(),
+            took: Duration::ZERO,
+        };
         if let Some(missing) = missing(case) {
             outcome.verdict = Verdict::Skipped(missing);
             return outcome;
@@ -188,6 +201,7 @@ impl Harness {
             expected = Some(results);
         }
         let expected = expected.unwrap_or_default();
+        outcome.ends = expected.iter().map(|r| r.status.replace("exit ", "")).collect();
         let own = Store::new(cache::work_root().join("contents"));
         let start = Instant::now();
         let found = self.build(case, tree, &mut place, Who::Subject, &own)?;
@@ -232,7 +246,8 @@ impl Harness {
     ) -> io::Result<Vec<StepResult>> {
         place.make(case, tree, &self.sources)?;
         let none: &[(String, String)] = &[];
-        let setting = |place, env| Setting { place, tree, assets: &self.assets, env };
+        let long = case.long;
+        let setting = |place, env| Setting { place, tree, assets: &self.assets, long, env };
         for line in &case.prepare {
             setting(place, none).prepare(line)?;
         }

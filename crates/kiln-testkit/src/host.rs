@@ -30,10 +30,8 @@ pub fn kernel_trees() -> Vec<KernelTree> {
     let Ok(list) = fs::read_dir("/usr/src") else { return best };
     for item in list.filter_map(Result::ok) {
         let dir = item.path();
-        let Ok(release) = fs::read_to_string(dir.join("include/config/kernel.release")) else {
-            continue;
-        };
-        let release = release.trim().to_owned();
+        // The file kernel.release is not asked: a distribution may override the name that it holds.
+        let Some(release) = release_of(&dir) else { continue };
         let numbers: Vec<&str> = release.split(['.', '-', '+']).collect();
         let [major, minor, ..] = numbers.as_slice() else { continue };
         let series = format!("{major}.{minor}");
@@ -53,6 +51,15 @@ pub fn kernel_trees() -> Vec<KernelTree> {
     best
 }
 
+/// The release whose `/lib/modules/RELEASE/build` leads to the tree.
+fn release_of(dir: &Path) -> Option<String> {
+    let real = fs::canonicalize(dir).ok()?;
+    let list = fs::read_dir("/lib/modules").ok()?;
+    list.filter_map(Result::ok)
+        .find(|e| fs::canonicalize(e.path().join("build")).is_ok_and(|b| b == real))
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+}
+
 /// The numbers in a version, for comparing.
 fn version_key(release: &str) -> Vec<u64> {
     release.split(|c: char| !c.is_ascii_digit()).filter_map(|p| p.parse().ok()).collect()
@@ -60,7 +67,15 @@ fn version_key(release: &str) -> Vec<u64> {
 
 fn identity_of(dir: &Path, release: &str) -> String {
     let mut all = release.as_bytes().to_vec();
-    for f in ["Module.symvers", ".config", "include/generated/compile.h", "scripts/mod/modpost"] {
+    for f in [
+        "Makefile",
+        "Module.symvers",
+        ".config",
+        "include/config/auto.conf",
+        "include/generated/autoconf.h",
+        "include/generated/compile.h",
+        "scripts/mod/modpost",
+    ] {
         all.extend_from_slice(&fs::read(dir.join(f)).unwrap_or_default());
     }
     cache::identity(&all)

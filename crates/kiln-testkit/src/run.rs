@@ -17,7 +17,10 @@ use crate::host::KernelTree;
 use crate::place::{NOBODY, Place};
 
 /// A program that hangs is ended after this; nothing else is decided by time.
-const LIMIT: Duration = Duration::from_secs(1200);
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The same for a case that is known to take long.
+const LONG_LIMIT: Duration = Duration::from_secs(1800);
 
 /// How a command line ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Setting<'a> {
     pub tree: &'a KernelTree,
     /// `$ASSETS`: files made once for all cases, such as a key.
     pub assets: &'a Path,
+    /// Whether the case is known to take long.
+    pub long: bool,
     /// More environment, for the program under test only.
     pub env: &'a [(String, String)],
 }
@@ -55,10 +60,11 @@ impl Setting<'_> {
         let out = File::options().create(true).append(true).open(&out_path)?;
         // Whoever starts the tests in the background may have made the signals ignored.
         let mut c = Command::new("env");
-        c.arg("--default-signal");
+        // And a harness that is killed takes its builds along.
+        c.args(["--default-signal", "setpriv", "--pdeathsig", "KILL"]);
         if step.user == User::Nobody {
             let id = NOBODY.to_string();
-            c.args(["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups"]);
+            c.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
         }
         let p = self.place;
         let line = format!(
@@ -98,10 +104,14 @@ impl Setting<'_> {
         Err(io::Error::other(format!("the preparation failed ({}): {said}", ran.status)))
     }
 
+    fn limit(&self) -> Duration {
+        if self.long { LONG_LIMIT } else { LIMIT }
+    }
+
     fn wait(&self, child: &mut Child) -> io::Result<String> {
         let start = Instant::now();
         let mut pause = Duration::from_millis(1);
-        while start.elapsed() < LIMIT {
+        while start.elapsed() < self.limit() {
             if let Some(s) = child.try_wait()? {
                 return Ok(words(s));
             }
@@ -116,7 +126,7 @@ impl Setting<'_> {
     fn interrupt(&self, child: &mut Child, how: &Interrupt) -> io::Result<String> {
         let mark = self.place.top.join(&how.when);
         let start = Instant::now();
-        while !mark.exists() && child.try_wait()?.is_none() && start.elapsed() < LIMIT {
+        while !mark.exists() && child.try_wait()?.is_none() && start.elapsed() < self.limit() {
             sleep(Duration::from_millis(10));
         }
         if let Some(pid) = pid(child) {

@@ -38,9 +38,13 @@ pub(super) fn cases() -> Vec<Case> {
         ("absolute", "$DIR/bar.o"),
     ] {
         let name = format!("single-files/{name}");
-        list.push(nested(&name).build(target).build(target).build("").build("clean"));
+        list.push(nested(&name).build(target).build(target));
     }
     list.extend([
+        nested("single-files/some-then-all-then-clean")
+            .build("bar.o sub/low.ko")
+            .build("")
+            .build("clean"),
         hello("single-files/object-then-all").build("hello.o").build(""),
         hello("single-files/all-then-listing").build("").build("hello.lst"),
         hello("single-files/all-then-preprocessed").build("").build("hello.i V=1"),

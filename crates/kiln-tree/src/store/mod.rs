@@ -14,7 +14,11 @@
 //! absolute path name it by its place in the store (see `relocate`), so an entry does not depend on what is
 //! installed, and it cannot be moved by hand: [`Store::trees`] says so of one that was.
 
+pub mod add;
+pub mod copydir;
 mod lock;
+pub mod relocate;
+pub mod unpack;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,6 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::rooted::Root;
 use crate::tree::{Origin, Tree};
 
+pub use add::{Added, Options};
 pub use lock::Lock;
 
 /// The description that stands beside an entry's files.

@@ -1,7 +1,11 @@
 //! A made-up machine below a temporary directory.
+
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod pack;
+
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -150,4 +154,10 @@ pub fn walk(dir: &Path) -> Vec<PathBuf> {
     }
     out.sort();
     out
+}
+
+/// Says by name that a test had nothing to work with; fatal where everything has to be there.
+pub fn skip(test: &str, needs: &str) {
+    assert!(std::env::var_os("KILN_TEST_REQUIRE").is_none(), "{test} needs {needs}");
+    let _ = writeln!(std::io::stderr(), "SKIP {test}: needs {needs}");
 }

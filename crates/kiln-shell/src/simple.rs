@@ -116,13 +116,16 @@ impl Shell {
                 }
                 Ok(128 + signal)
             }
-            Outcome::NotStarted(errno) => {
-                self.warn_not_found(&argv[0], errno)?;
-                let missing = [Errno::LOOP, Errno::NAMETOOLONG, Errno::NOENT, Errno::NOTDIR];
-                let missing = missing.iter().any(|known| known.raw_os_error() == errno);
-                Ok(if missing { NOT_FOUND } else { NOT_EXECUTABLE })
-            }
+            Outcome::NotStarted(errno) => self.not_started(&argv[0], errno),
         }
+    }
+
+    /// The message and the status for a program that could not be executed.
+    fn not_started(&self, name: &[u8], errno: i32) -> Flow<i32> {
+        self.warn_not_found(name, errno)?;
+        let missing = [Errno::LOOP, Errno::NAMETOOLONG, Errno::NOENT, Errno::NOTDIR];
+        let missing = missing.iter().any(|known| known.raw_os_error() == errno);
+        Ok(if missing { NOT_FOUND } else { NOT_EXECUTABLE })
     }
 
     fn warn_not_found(&self, name: &[u8], errno: i32) -> Flow<()> {
@@ -274,7 +277,11 @@ impl Shell {
             }
         };
         let process = self.process(path, arguments);
-        // The others run already when a start fails, so a script is recognised beforehand.
+        // The others run already when a start fails, and the message belongs to this stage's own
+        // descriptors. So what would fail is found out beforehand.
+        if let Err(errno) = self.startable(&process.program) {
+            return Ok(Err(self.not_started(&process.argv[0], errno)?));
+        }
         let start = self.first_bytes(&process.program).unwrap_or_default();
         if !start.is_empty()
             && !start.starts_with(b"#!")
@@ -284,6 +291,14 @@ impl Shell {
             return Ok(Ok(script));
         }
         Ok(Ok(process))
+    }
+
+    /// The error that `execve` would give for a file that is missing or not to be executed.
+    fn startable(&self, path: &[u8]) -> Result<(), i32> {
+        let stat = rustix::fs::statat(&self.dir.fd, path, AtFlags::empty())
+            .map_err(Errno::raw_os_error)?;
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if regular && self.may_execute(path) { Ok(()) } else { Err(Errno::ACCESS.raw_os_error()) }
     }
 }
 

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::Path;
 
-use support::Bench;
+use support::{Bench, Generator};
 
 const LINES: &str = include_str!("lines.txt");
 const SCRIPTS: &str = include_str!("scripts.txt");
@@ -81,4 +81,26 @@ fn declined_lines_stay_declined() {
     for script in lines(DECLINED) {
         assert!(kiln_shell::parse(script.as_bytes()).is_err(), "not declined: {script}");
     }
+}
+
+/// How many scripts to make up: enough to notice a mistake here, more where one asks for it.
+fn generated_count() -> u64 {
+    let asked = std::env::var("KILN_SHELL_GENERATED").ok();
+    asked.and_then(|count| count.parse().ok()).unwrap_or(150)
+}
+
+#[test]
+fn generated_scripts() {
+    if !has_dash() {
+        return;
+    }
+    let bench = Bench::new("generated");
+    let mut counts = Counts::default();
+    let first = std::env::var("KILN_SHELL_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    for number in first..first + generated_count() {
+        let script = Generator::new(number).script();
+        counts.compare(&bench, script.as_bytes());
+    }
+    assert!(counts.identical > counts.declined, "most generated scripts are declined");
+    counts.report("generated scripts");
 }

@@ -1,6 +1,8 @@
 //! The two ways to run a script: under dash, and in process with a plain synchronous caller. Both
 //! run in the same freshly made directory, one after the other, and leave everything to compare.
 
+mod generate;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,6 +15,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use kiln_shell::{Declined, Dir, Host, Machine, Outcome, Process, Setup, Status, Step, Target};
+
+pub use generate::Generator;
 
 /// Everything that a script did that can be seen.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,163 @@
+//! The resumable machine around the runner: start, resume, done.
+//!
+//! The runner is a future; a program to start leaves it waiting with a request in the mailbox. The
+//! machine polls it by hand, so no executor and no thread are needed, and dropping the machine
+//! drops everything it holds open.
+
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::ast::Script;
+use crate::host::{Dir, Host, Outcome, Process, Status, Step, Target};
+use crate::lex::Declined;
+use crate::run::{Flow, Shell, Stop};
+use crate::vars::Vars;
+
+/// What a shell is started with.
+pub struct Setup {
+    /// The working directory.
+    pub dir: Arc<Dir>,
+    /// The environment, each entry `NAME=value`.
+    pub env: Vec<Vec<u8>>,
+    /// The caller's side.
+    pub host: Arc<dyn Host>,
+    /// The name in messages: the `argv[0]` of the shell that this one stands for.
+    pub name: Vec<u8>,
+    /// Whether the shell was started with `-e`.
+    pub errexit: bool,
+}
+
+/// Requests on their way out, outcomes on their way in.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    slot: Mutex<Slot>,
+}
+
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Empty,
+    Request(Vec<Process>),
+    Reply(Vec<Outcome>),
+}
+
+impl Mailbox {
+    fn swap(&self, slot: Slot) -> Slot {
+        std::mem::replace(&mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner), slot)
+    }
+
+    /// Asks the caller to start programs and waits for how each ended.
+    pub(crate) async fn start(&self, processes: Vec<Process>) -> Vec<Outcome> {
+        let _ = self.swap(Slot::Request(processes));
+        poll_fn(|_| match self.swap(Slot::Empty) {
+            Slot::Reply(outcomes) => Poll::Ready(outcomes),
+            other => {
+                let _ = self.swap(other);
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = Flow<i32>> + Send>>;
+
+/// The files that a signal's trap deletes, by signal number.
+pub(crate) type Traps = Arc<Mutex<BTreeMap<i32, Vec<Vec<u8>>>>>;
+
+/// A script being run.
+pub struct Machine {
+    running: Option<Running>,
+    mailbox: Arc<Mailbox>,
+    traps: Traps,
+    dir: Arc<Dir>,
+}
+
+impl Machine {
+    /// Makes ready to run a script. Nothing runs yet.
+    ///
+    /// # Errors
+    /// [`Declined`] for an environment that would make dash behave in a way not followed here.
+    pub fn new(script: Arc<Script>, setup: Setup) -> Result<Machine, Declined> {
+        let mut vars = Vars::import(setup.env.iter().map(Vec::as_slice));
+        if vars.get(b"PPID").is_some() {
+            return Err(Declined("PPID in the environment"));
+        }
+        if vars.get(b"CDPATH").is_some() {
+            return Err(Declined("CDPATH in the environment"));
+        }
+        if vars.get(b"PATH").is_some_and(|path| path.contains(&b'%')) {
+            return Err(Declined("PATH with %"));
+        }
+        let dir = crate::builtin::starting_dir(&vars, setup.dir);
+        vars.set_exported(b"PWD", &dir.path);
+        let mailbox = Arc::new(Mailbox::default());
+        let traps = Traps::default();
+        let mut shell = Shell {
+            vars,
+            dir: dir.clone(),
+            errexit: setup.errexit,
+            status: 0,
+            captured_status: 0,
+            fds: [Target::Caller(0), Target::Caller(1), Target::Caller(2)],
+            line: 1,
+            loops: 0,
+            skip: None,
+            traps: Some(traps.clone()),
+            host: setup.host,
+            name: setup.name.into(),
+            mailbox: mailbox.clone(),
+        };
+        let running: Running = Box::pin(async move { shell.script(&script.body).await });
+        Ok(Machine { running: Some(running), mailbox, traps, dir })
+    }
+
+    /// Runs up to the first program that has to be started, or to the end.
+    pub fn start(&mut self) -> Step {
+        self.poll()
+    }
+
+    /// Goes on after the programs of the last [`Step::Start`] have ended, with the outcome of each.
+    pub fn resume(&mut self, outcomes: Vec<Outcome>) -> Step {
+        let _ = self.mailbox.swap(Slot::Reply(outcomes));
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Step {
+        let Some(running) = &mut self.running else { return Step::Done(Status::Exited(0)) };
+        match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ended) => {
+                self.running = None;
+                Step::Done(match ended {
+                    Ok(status) | Err(Stop::Exit(status)) => Status::Exited(status & 0xff),
+                    Err(Stop::Signal(signal)) => self.interrupt(signal),
+                })
+            }
+            Poll::Pending => match self.mailbox.swap(Slot::Empty) {
+                Slot::Request(processes) => Step::Start(processes),
+                // Resumed without an outcome where one was due: the script cannot go on.
+                other => {
+                    let _ = self.mailbox.swap(other);
+                    self.running = None;
+                    Step::Done(Status::Exited(2))
+                }
+            },
+        }
+    }
+
+    /// Ends the script as a signal would have ended the shell: what a `trap` was set to do for this
+    /// signal is done (kbuild's deletes the target), and nothing more of the script runs. To be
+    /// called when the programs of the last step have ended.
+    pub fn interrupt(&mut self, signal: i32) -> Status {
+        self.running = None;
+        let traps = self.traps.lock().unwrap_or_else(PoisonError::into_inner);
+        for file in traps.get(&signal).into_iter().flatten() {
+            // `rm -f` says nothing of what is not there, and the shell is about to die anyway.
+            let _ = rustix::fs::unlinkat(&self.dir.fd, &file[..], rustix::fs::AtFlags::empty());
+        }
+        Status::Signaled(signal)
+    }
+}

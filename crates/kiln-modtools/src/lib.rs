@@ -8,10 +8,12 @@
 //!
 //! This crate does not know how a build is run, where kernel trees are, or what make is.
 
+pub mod elf;
 pub mod errno;
 pub mod fixdep;
 pub mod host;
 pub mod kernel;
+pub mod modpost;
 
 pub use host::Host;
 

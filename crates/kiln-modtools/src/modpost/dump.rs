@@ -3,7 +3,7 @@
 //! A line is `0xCRC<tab>symbol<tab>module<tab>class<tab>namespace`. It does not know who uses what.
 
 use super::run::{Exit, Run};
-use super::symbols::{Class, Module, Texts, bucket};
+use super::symbols::{Class, Module, Text, Texts, bucket};
 use super::text::{cat, strtoul, until_nul};
 use super::versions::Exports;
 use rustc_hash::FxHashMap;
@@ -51,17 +51,48 @@ impl Run<'_> {
             };
             last = Some(owner);
             let name = Texts::span(buffer, start + symbol.0, symbol.1 - symbol.0);
+            let namespace = Texts::span(buffer, start + namespace.0, namespace.1 - namespace.0);
             let id = self.add_export(name, owner, class);
-            // A second export of a name keeps the first entry where there is one entry to a name, but
-            // what follows in the line is taken over all the same.
-            let exported = self.symbols.get_mut(id);
-            exported.is_static = false;
-            exported.crc = crc;
-            exported.crc_valid = true;
-            exported.namespace =
-                Texts::span(buffer, start + namespace.0, namespace.1 - namespace.0);
+            self.symbols.get_mut(id).is_static = false;
+            self.complete_export(id, name, crc, namespace);
         }
         Ok(())
+    }
+
+    /// Notes the rest of a dump's line. A second export of a name keeps the first entry where there is
+    /// one entry to a name, but the rest of the line is taken over all the same.
+    fn complete_export(&mut self, id: u32, name: Text, crc: u32, namespace: Text) {
+        let by_name = self.flavor.exports != Exports::Records;
+        if by_name && self.texts.get(name).starts_with(b".") {
+            // The older programs look the name up again, and a search drops a leading dot.
+            let found = self.symbols.find(&self.texts, self.texts.get(name));
+            let crc_owner = if self.flavor.errors_stop_files { Some(id) } else { found };
+            if let Some(owner) = crc_owner {
+                self.set_crc(owner, crc);
+            }
+            match found {
+                Some(found) => self.symbols.get_mut(found).namespace = namespace,
+                None => {
+                    let text = cat![
+                        "Could not update namespace(",
+                        self.texts.get(namespace),
+                        ") for symbol ",
+                        self.texts.get(name),
+                        "\n",
+                    ];
+                    self.error(None, &text);
+                }
+            }
+            return;
+        }
+        self.set_crc(id, crc);
+        self.symbols.get_mut(id).namespace = namespace;
+    }
+
+    pub(super) fn set_crc(&mut self, id: u32, crc: u32) {
+        let symbol = self.symbols.get_mut(id);
+        symbol.crc = crc;
+        symbol.crc_valid = true;
     }
 
     /// The module of this name that a dump describes, made if it is not there.
@@ -120,12 +151,7 @@ impl Run<'_> {
     }
 
     /// Adds an export of `module`, or says that the name is taken.
-    pub(super) fn add_export(
-        &mut self,
-        name: super::symbols::Text,
-        module: u32,
-        class: Class,
-    ) -> u32 {
+    pub(super) fn add_export(&mut self, name: Text, module: u32, class: Class) -> u32 {
         let found = self.symbols.find(&self.texts, self.texts.get(name));
         if let Some(id) = found {
             let owner = self.symbols.get(id).module;

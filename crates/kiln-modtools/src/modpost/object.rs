@@ -326,9 +326,7 @@ impl Run<'_> {
         };
         // A veneer of the linker's may look like the CRC of something that is no export.
         if let Some(found) = self.symbols.find(&self.texts, exported) {
-            let symbol = self.symbols.get_mut(found);
-            symbol.crc = crc;
-            symbol.crc_valid = true;
+            self.set_crc(found, crc);
         }
     }
 
@@ -394,9 +392,7 @@ impl Run<'_> {
             }
             // Exports may have been left out of the object, but the CRC tool counts them all.
             if let Some(found) = self.symbols.find_in(&self.texts, name, id) {
-                let symbol = self.symbols.get_mut(found);
-                symbol.crc = crc;
-                symbol.crc_valid = true;
+                self.set_crc(found, crc);
             }
         }
     }

@@ -8,11 +8,13 @@
 //!
 //! This crate does not know how a build is run, where kernel trees are, or what make is.
 
+pub mod elf;
 pub mod errno;
 pub mod fixdep;
 pub mod genksyms;
 pub mod host;
 pub mod kernel;
+pub mod modpost;
 
 pub use host::Host;
 
@@ -22,6 +24,7 @@ pub type Main = fn(args: &[Vec<u8>], host: &mut dyn Host) -> i32;
 
 /// The tools by the name that the kernel tree gives them, in alphabetical order.
 pub const TOOLS: &[(&str, Main)] = &[("fixdep", fixdep::main), ("genksyms", genksyms::main)];
+pub const TOOLS: &[(&str, Main)] = &[("fixdep", fixdep::main), ("modpost", modpost::main)];
 
 /// The entry of the tool called `name`, if there is one.
 pub fn find(name: &[u8]) -> Option<Main> {

@@ -371,11 +371,9 @@ impl Symbols {
                 report.text(b", ");
             } else {
                 report.location();
+                report.text(if report.preserve { b"error: " } else { b"warning: " });
                 report.text(self.names.text(name));
-                let word: &[u8] = if report.preserve { b"error" } else { b"warning" };
-                for part in [b": ", word, b": modversion changed because of changes in "] {
-                    report.text(part);
-                }
+                report.text(b": modversion changed because of changes in ");
             }
             self.type_name(symbol.kind, symbol.name, report);
             if symbol.status == Status::Defined {

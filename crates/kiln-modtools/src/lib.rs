@@ -23,8 +23,8 @@ pub use host::Host;
 pub type Main = fn(args: &[Vec<u8>], host: &mut dyn Host) -> i32;
 
 /// The tools by the name that the kernel tree gives them, in alphabetical order.
-pub const TOOLS: &[(&str, Main)] = &[("fixdep", fixdep::main), ("genksyms", genksyms::main)];
-pub const TOOLS: &[(&str, Main)] = &[("fixdep", fixdep::main), ("modpost", modpost::main)];
+pub const TOOLS: &[(&str, Main)] =
+    &[("fixdep", fixdep::main), ("genksyms", genksyms::main), ("modpost", modpost::main)];
 
 /// The entry of the tool called `name`, if there is one.
 pub fn find(name: &[u8]) -> Option<Main> {

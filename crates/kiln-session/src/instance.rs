@@ -31,6 +31,8 @@ pub struct Invocation {
     pub slots: Option<Arc<Slots>>,
     /// The lock on output of the make above, likewise.
     pub lock: Option<Arc<SyncLock>>,
+    /// Its recipes may read standard input.
+    pub good_stdin: bool,
 }
 
 /// How an instance ended.
@@ -104,6 +106,9 @@ impl Instance {
         let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
         exec.set_submake(inv.shared.submake.clone());
         exec.set_sys(Arc::clone(&inv.sys));
+        if !inv.good_stdin {
+            exec.without_stdin();
+        }
         let options = kiln_make::Options::default();
         let make = Make::new(Arc::clone(&inv.sys), Box::new(host), options, program, 0);
         Instance {
@@ -135,6 +140,9 @@ impl Instance {
         self.define_variables(inv);
         self.copy_stdin()?;
         self.read_makefiles(argv_jobs)?;
+        if let Some(signal) = inv.shared.signals.caught() {
+            return Err(Stop::Signal(signal));
+        }
         slots::start(self, inv)?;
         makeflags::define(&mut self.make);
         self.finish_database()?;
@@ -321,6 +329,7 @@ impl Instance {
     /// Built-in definitions, `--eval`, the makefiles, and the switches that they set.
     fn read_makefiles(&mut self, argv_jobs: Option<u32>) -> Done<()> {
         let make = &mut self.make;
+        make.install_builtin_rules();
         make.define_builtin_variables();
         makeflags::define(make);
         make.set_export(b"MAKEFLAGS", Export::Export);
@@ -356,7 +365,6 @@ impl Instance {
     /// From what was read to what the walk works on.
     fn finish_database(&mut self) -> Done<()> {
         self.make.snap_deps()?;
-        self.make.install_builtin_rules();
         for name in self.make.opts.old_files.clone() {
             let f = self.make.enter(&name);
             self.graph.set_old(f);
@@ -401,7 +409,7 @@ impl Instance {
     }
 
     /// Waits for what still runs, removes intermediate files, gives back slots, says goodbye.
-    fn end(mut self, exit: Exit) -> Exit {
+    fn end(mut self, mut exit: Exit) -> Exit {
         self.remove_stdin_copy();
         let failed = exit != Exit::Status(0);
         self.exec.wait_for_all(&mut self.make, &mut self.graph, failed);
@@ -415,6 +423,19 @@ impl Instance {
         let mut output = self.output.borrow_mut();
         output.end_reading();
         output.leave();
+        if output.write_error().is_some() {
+            output.error(b"write error: stdout");
+            exit = Exit::Status(1);
+        }
+        if let Exit::Signal(_) = exit {
+            // Nothing that was made for this run may stay when the signal ends the process.
+            if let Some(slots) = &self.slots {
+                slots.clear();
+            }
+            if let Some(lock) = output.lock() {
+                lock.clear();
+            }
+        }
         exit
     }
 
@@ -482,6 +503,8 @@ impl Instance {
 
     fn print_data_base(&mut self) {
         self.print_version();
+        let text = self.make.data_base();
+        self.output.borrow_mut().raw(Stream::Out, &text);
     }
 
     fn say_fatal(&mut self, fatal: &Fatal) {

@@ -92,6 +92,7 @@ pub fn make(argv: Vec<Vec<u8>>) -> std::io::Result<Exit> {
         sink: Sink::default(),
         slots: None,
         lock: None,
+        good_stdin: true,
     };
     let thread = std::thread::Builder::new()
         .name("make".into())

@@ -36,6 +36,7 @@ impl SubMake for InProcess {
             sink: call.sink,
             slots: Some(Arc::clone(call.slots)),
             lock: call.lock,
+            good_stdin: call.good_stdin,
         };
         std::thread::Builder::new()
             .name("make".into())

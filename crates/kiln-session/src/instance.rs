@@ -208,7 +208,20 @@ impl Instance {
             self.make.host.print(Stream::Err, usage.as_bytes());
             return Err(Stop::Exit(2));
         }
+        self.name_goals(&decoded.goals);
         Ok(decoded.goals)
+    }
+
+    /// The goals are known to makefiles, and to the remaking of makefiles.
+    fn name_goals(&mut self, goals: &[Vec<u8>]) {
+        if goals.is_empty() {
+            return;
+        }
+        for name in goals {
+            let f = self.make.enter(name);
+            self.make.files[f].cmd_target = true;
+        }
+        self.make.define(b"MAKECMDGOALS", &goals.join(&b' '), Origin::Default, false);
     }
 
     /// What follows from the switches before anything is read.

@@ -96,7 +96,8 @@ fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Cas
         .collect()
 }
 
-fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
+/// Prints what came of a case, and counts it.
+pub fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
     match &o.verdict {
         Verdict::Same => {
             tally.count(true);

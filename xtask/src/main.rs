@@ -5,6 +5,7 @@
 mod conformance;
 mod guard;
 mod options;
+mod projects;
 mod suite;
 mod tally;
 mod tidy;
@@ -25,6 +26,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         build GNU make 4.4.1 if it is not there yet, and say where it is
   gnu-make-suite [CATEGORY[/FILE]…] [--jobs N] [--program FILE] [--quiet] [--list] [--record]
         GNU make's own test suite
+  projects [NAME…] [--fresh] [--program FILE]
+        busybox, lua, zlib, hello and others, built with both
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
             true
         }),
         "gnu-make-suite" => suite::run(&options),
+        "projects" => projects::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

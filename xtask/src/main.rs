@@ -2,6 +2,7 @@
 //! `N passed, N failed` where it checks something, and with status 1 where a check failed.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
+mod bench;
 mod conformance;
 mod guard;
 mod options;
@@ -28,6 +29,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         GNU make's own test suite
   projects [NAME…] [--fresh] [--program FILE]
         busybox, lua, zlib, hello and others, built with both
+  bench build|eval|tools [--turns N] [--tree SERIES] [--program FILE]
+        figures beside GNU make; see BENCHMARKING.md
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         }),
         "gnu-make-suite" => suite::run(&options),
         "projects" => projects::run(&options),
+        "bench" => bench::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

@@ -18,9 +18,9 @@ use options::Options;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   conformance [NAME…] [--tree SERIES] [--jobs N] [--long] [--fresh] [--list] [--quiet]
-              [--program FILE] [--env NAME=VALUE]
+              [--program FILE] [--env NAME=VALUE] [--record]
         run cases with GNU make and with Kiln and compare; NAME is a part of a case's name,
-        or a pattern with *
+        or a pattern with *; --record only runs GNU make and keeps what it did
   corpus [NAME…] (options as above)
         the packaged modules alone, all of them
   reference

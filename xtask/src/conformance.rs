@@ -45,6 +45,7 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
     let mut harness =
         Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
     harness.fresh = options.fresh;
+    harness.reference_only = options.record;
     harness.all_trees = options.long || !options.names.is_empty();
     harness.subject_env = options.env.clone();
     let document = fs::read_to_string(repository().join("COMPAT.md")).unwrap_or_default();
@@ -96,7 +97,8 @@ fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Cas
         .collect()
 }
 
-fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
+/// Prints what came of a case, and counts it.
+pub fn tell(o: &Outcome, quiet: bool, tally: &mut Tally) {
     match &o.verdict {
         Verdict::Same => {
             tally.count(true);

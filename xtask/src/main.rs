@@ -2,9 +2,11 @@
 //! `N passed, N failed` where it checks something, and with status 1 where a check failed.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
+mod bench;
 mod conformance;
 mod guard;
 mod options;
+mod projects;
 mod suite;
 mod tally;
 mod tidy;
@@ -16,15 +18,19 @@ use options::Options;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   conformance [NAME…] [--tree SERIES] [--jobs N] [--long] [--fresh] [--list] [--quiet]
-              [--program FILE] [--env NAME=VALUE]
+              [--program FILE] [--env NAME=VALUE] [--record]
         run cases with GNU make and with Kiln and compare; NAME is a part of a case's name,
-        or a pattern with *
+        or a pattern with *; --record only runs GNU make and keeps what it did
   corpus [NAME…] (options as above)
         the packaged modules alone, all of them
   reference
         build GNU make 4.4.1 if it is not there yet, and say where it is
   gnu-make-suite [CATEGORY[/FILE]…] [--jobs N] [--program FILE] [--quiet] [--list] [--record]
         GNU make's own test suite
+  projects [NAME…] [--fresh] [--program FILE]
+        busybox, lua, zlib, hello and others, built with both
+  bench build|eval|tools [--turns N] [--tree SERIES] [--program FILE]
+        figures beside GNU make; see BENCHMARKING.md
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
             true
         }),
         "gnu-make-suite" => suite::run(&options),
+        "projects" => projects::run(&options),
+        "bench" => bench::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

@@ -11,6 +11,8 @@ pub struct Options {
     pub tree: Option<String>,
     /// `--jobs`.
     pub jobs: Option<usize>,
+    /// `--turns`: of a benchmark.
+    pub turns: Option<usize>,
     /// `--long`: also what takes long.
     pub long: bool,
     /// `--fresh`: without results of earlier runs.
@@ -38,6 +40,10 @@ impl Options {
                 "--jobs" => {
                     let n = value()?;
                     o.jobs = Some(n.parse().map_err(|_| format!("--jobs {n}: not a number"))?);
+                }
+                "--turns" => {
+                    let n = value()?;
+                    o.turns = Some(n.parse().map_err(|_| format!("--turns {n}: not a number"))?);
                 }
                 "--long" => o.long = true,
                 "--fresh" => o.fresh = true,

@@ -65,6 +65,8 @@ pub struct Harness {
     pub subject: PathBuf,
     /// More environment for the program under test.
     pub subject_env: Vec<(String, String)>,
+    /// Whether only the results of the reference are wanted, for keeping.
+    pub reference_only: bool,
     /// Whether extra cases run on every tree.
     pub all_trees: bool,
     /// Whether kept results are ignored.
@@ -109,6 +111,7 @@ impl Harness {
             subject_env: Vec::new(),
             fresh: false,
             all_trees: false,
+            reference_only: false,
             sources,
             assets: cache::work_root().join("assets"),
             expected: Vec::new(),
@@ -170,6 +173,9 @@ impl Harness {
     }
 
     fn judge(&self, name: &str, case: &Case, mut found: Vec<Difference>) -> Verdict {
+        if self.reference_only {
+            return Verdict::Same;
+        }
         let idle = compat::settle(&self.expected, name, &mut found);
         let mut said: Vec<String> = found
             .iter()
@@ -202,6 +208,10 @@ impl Harness {
         }
         let expected = expected.unwrap_or_default();
         outcome.ends = expected.iter().map(|r| r.status.replace("exit ", "")).collect();
+        if self.reference_only {
+            place.clear()?;
+            return Ok(Vec::new());
+        }
         let own = Store::new(cache::work_root().join("contents"));
         let start = Instant::now();
         let found = self.build(case, tree, &mut place, Who::Subject, &own)?;

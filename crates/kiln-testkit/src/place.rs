@@ -4,7 +4,7 @@
 //! `$TOP` is what is compared; beside it stand the directory with `make` and the wrappers, a home and a
 //! directory for temporary files, which are not. It knows nothing of programs or results.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -196,6 +196,8 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
             symlink(fs::read_link(item.path())?, &target)?;
         } else {
             fs::copy(item.path(), &target)?;
+            // Makefiles made by configure scripts compare the ages of what was packed.
+            File::open(&target)?.set_modified(item.metadata()?.modified()?)?;
         }
     }
     Ok(())

@@ -98,13 +98,15 @@ pub struct HostTool {
     pub runs_here: bool,
 }
 
-/// Variables of make that a tree sets with `override`, whatever the command line says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Variables of make that a tree itself sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Overrides {
-    /// ARCH.
+    /// ARCH, whatever the command line says.
     pub arch: bool,
-    /// CROSS_COMPILE.
+    /// CROSS_COMPILE, whatever the command line says.
     pub cross_compile: bool,
+    /// CC without its prefix (`gcc-10`), unless the command line says otherwise.
+    pub cc: Option<String>,
 }
 
 /// Something that a build needs and the tree or the machine lacks.
@@ -242,22 +244,27 @@ pub fn arch_of(tree: &Tree) -> Option<Arch> {
 }
 
 impl Description {
-    /// Variables that a build for another architecture needs on make's command line; none where the
-    /// tree sets them itself or none are needed.
+    /// Variables that a build needs on make's command line: ARCH and CROSS_COMPILE for another
+    /// architecture where the tree does not set them itself, CC where the tree names a compiler that
+    /// is not here and another version of it is.
     pub fn make_variables(&self) -> Vec<(String, String)> {
-        let (Some(arch), true) = (self.arch, self.foreign) else { return Vec::new() };
         let mut out = Vec::new();
-        if !self.sets.arch {
-            out.push(("ARCH".to_string(), arch.make_arch().to_string()));
+        let mut set = |name: &str, value: &str| out.push((name.to_string(), value.to_string()));
+        if let (Some(arch), true, false) = (self.arch, self.foreign, self.sets.arch) {
+            set("ARCH", arch.make_arch());
         }
-        if let Some(compiler) = &self.compiler {
-            if let Some(prefix) =
-                compiler.cross_compile.as_ref().filter(|_| !self.sets.cross_compile)
-            {
-                out.push(("CROSS_COMPILE".to_string(), prefix.clone()));
-            }
-            if compiler.brand == Brand::Clang {
-                out.push(("LLVM".to_string(), "1".to_string()));
+        let Some(compiler) = &self.compiler else { return out };
+        let prefix = compiler.cross_compile.as_deref().filter(|_| self.foreign);
+        if let (Some(prefix), false) = (prefix, self.sets.cross_compile) {
+            set("CROSS_COMPILE", prefix);
+        }
+        if self.foreign && compiler.brand == Brand::Clang {
+            set("LLVM", "1");
+        }
+        if let (Some(named), Some(found)) = (&self.sets.cc, &compiler.found) {
+            let found = found.file_name().unwrap_or_default().to_string_lossy();
+            if !found.ends_with(named.as_str()) {
+                set("CC", &found);
             }
         }
         out
@@ -335,6 +342,11 @@ impl Overrides {
             } else if depth == 0 {
                 out.arch |= line.starts_with(b"override ARCH ");
                 out.cross_compile |= line.starts_with(b"override CROSS_COMPILE ");
+                if let Some(value) = line.strip_prefix(b"CC =") {
+                    let value = String::from_utf8_lossy(value);
+                    let last = value.rsplit([' ', ')']).next().unwrap_or_default().trim();
+                    out.cc = Some(last.to_string()).filter(|c| !c.is_empty());
+                }
             }
         }
         out

@@ -207,3 +207,40 @@ fn an_override_behind_a_condition_does_not_count() {
     let cross = ("CROSS_COMPILE".to_string(), "aarch64-linux-gnu-".to_string());
     assert_eq!(tree.describe(&machine).make_variables(), [cross]);
 }
+
+#[test]
+fn a_tree_that_names_a_compiler_that_is_not_here() {
+    // Debian's 5.10 wants gcc-10, which later releases do not have.
+    let fake = Fake::new();
+    let dir = fake.debian("5.10.0-46", "amd64", "x86");
+    let text = "override ARCH = x86\nCC = $(if $(X),$(CCACHE)) $(CROSS_COMPILE)gcc-10\n";
+    std::fs::write(dir.join(".kernelvariables"), text).unwrap();
+    fake.program("usr/bin/gcc-9");
+    let machine = fake.machine();
+    let tree = discover(&machine).trees.remove(0);
+    assert!(!tree.describe(&machine).is_usable());
+    fake.program("usr/bin/gcc");
+    let description = tree.describe(&machine);
+    assert!(description.is_usable());
+    assert_eq!(description.make_variables(), [("CC".to_string(), "gcc".to_string())]);
+    fake.program("usr/bin/gcc-10");
+    let config = "CONFIG_X86=y\nCONFIG_CC_IS_GCC=y\nCONFIG_GCC_VERSION=100201\nCONFIG_CC_VERSION_TEXT=\"gcc-10 10.2.1\"\n";
+    std::fs::write(dir.join("include/config/auto.conf"), config).unwrap();
+    assert!(tree.describe(&machine).make_variables().is_empty());
+}
+
+#[test]
+fn a_compiler_older_than_the_kernel_needs() {
+    use kiln_tree::compiler::Brand;
+    let fake = Fake::new();
+    fake.debian("6.12.117+deb12", "amd64", "x86");
+    let machine = fake.machine();
+    let description = discover(&machine).trees[0].describe(&machine);
+    let words = description.too_old(Brand::Gcc, [4, 9, 2]).unwrap();
+    assert_eq!(
+        words,
+        "gcc 4.9.2 is too old for kernel 6.12.117+deb12-amd64: it needs 5.1.0 or newer"
+    );
+    assert_eq!(description.too_old(Brand::Gcc, [5, 1, 0]), None);
+    assert!(description.too_old(Brand::Clang, [12, 0, 0]).is_some());
+}

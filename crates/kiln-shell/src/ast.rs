@@ -11,6 +11,8 @@ pub(crate) type LineNo = u32;
 pub struct Script {
     /// The commands, one after another.
     pub(crate) body: Vec<Node>,
+    /// Whether it asks for the shell's process number.
+    pub(crate) wants_pid: bool,
 }
 
 /// A command.
@@ -49,9 +51,9 @@ pub(crate) enum AndOr {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct If {
-    pub(crate) test: Vec<Node>,
-    pub(crate) then: Vec<Node>,
-    /// `None` where there is no `else`; `elif` is an `If` in here.
+    /// `if` and each `elif`: the test and what follows it.
+    pub(crate) branches: Vec<(Vec<Node>, Vec<Node>)>,
+    /// `else`
     pub(crate) otherwise: Option<Vec<Node>>,
 }
 
@@ -135,6 +137,8 @@ pub(crate) enum ParamName {
     Var(Vec<u8>),
     /// `$?`
     Status,
+    /// `$$`
+    Pid,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! dash has more builtins, and more options to them, than recipes use. This table knows them all,
 //! so that none is ever taken for a program. Nothing here expands or runs.
 
-use crate::ast::{Part, Simple, Word};
+use crate::ast::{ParamName, Part, Simple, Word};
 use crate::lex::{Declined, Result, is_name_byte, is_name_start};
 
 /// How a command name is carried out.
@@ -161,10 +161,16 @@ pub(crate) fn simple(simple: &Simple) -> Result<()> {
             }
         }
         Builtin::Trap => {
-            let words: Option<Vec<_>> = arguments.iter().map(Word::literal).collect();
-            let words = words.unwrap_or_default();
-            let [action, signal] = words.as_slice() else { return Err(Declined("trap")) };
-            if trap_signal(signal).is_none() || trap_files(action, signal).is_none() {
+            let [action, signal] = arguments else { return Err(Declined("trap")) };
+            let signal = signal.literal().unwrap_or_default();
+            let known = match action.literal() {
+                _ if signal == b"EXIT" => trap_at_exit(action),
+                Some(action) => {
+                    trap_signal(&signal).is_some() && trap_files(&action, &signal).is_some()
+                }
+                None => false,
+            };
+            if !known {
                 return Err(Declined("trap"));
             }
         }
@@ -254,6 +260,26 @@ pub(crate) fn trap_signal(name: &[u8]) -> Option<i32> {
     }
 }
 
+/// Characters that mean nothing to a shell.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b'+' | b',')
+}
+
+/// Whether a quoted action is `rm -rf` or `rm -f` of plain names, which may hold the shell's process
+/// number: kbuild's `try-run` (scripts/Makefile.compiler) cleans up so.
+fn trap_at_exit(action: &Word) -> bool {
+    let starts = match action.parts.first() {
+        Some(Part::Quoted(text)) => text.starts_with(b"rm -rf ") || text.starts_with(b"rm -f "),
+        _ => false,
+    };
+    starts
+        && action.parts.iter().all(|part| match part {
+            Part::Quoted(text) => text.iter().all(|b| is_plain(*b) || *b == b' '),
+            Part::Param(param) => param.quoted && param.name == ParamName::Pid,
+            Part::Plain(_) | Part::Command { .. } => false,
+        })
+}
+
 /// The files that a trap action deletes, where the action is kbuild's `delete-on-interrupt`
 /// (scripts/Kbuild.include): remove the target, put the signal back, send it to oneself.
 pub(crate) fn trap_files(action: &[u8], signal: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -263,10 +289,7 @@ pub(crate) fn trap_files(action: &[u8], signal: &[u8]) -> Option<Vec<Vec<u8>>> {
     tail.extend_from_slice(signal);
     tail.extend_from_slice(b" $$");
     let files = action.strip_suffix(tail.as_slice())?.strip_prefix(b"rm -f ")?;
-    let plain = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b'+' | b' ' | b',')
-    };
-    if !files.iter().all(plain) {
+    if !files.iter().all(|b| is_plain(*b) || *b == b' ') {
         return None;
     }
     let files: Vec<Vec<u8>> =

@@ -116,6 +116,7 @@ impl Shell {
         let inner = if quoted { Context::QuotedOperand } else { Context::Operand };
         let value = match &param.name {
             ParamName::Status => Some(self.status.to_string().into_bytes()),
+            ParamName::Pid => Some(self.pid.to_string().into_bytes()),
             ParamName::Var(name) => self.vars.get(name).map(<[u8]>::to_vec),
         };
         match &param.op {

@@ -72,6 +72,9 @@ pub enum Step {
     /// Start all of these at once (a pipeline, where there are several), and resume with the
     /// outcome of each, in this order, when all have ended.
     Start(Vec<Process>),
+    /// Nothing yet: the script has been busy by itself for a while (a loop without programs).
+    /// Resume without outcomes when others have had their turn.
+    Yield,
     /// The script is over.
     Done(Status),
 }

@@ -103,6 +103,8 @@ pub(crate) struct Lexer<'a> {
     word_quoted: bool,
     pub(crate) redir: (u8, RedirOp),
     pub(crate) depth: u32,
+    /// Whether `$$` was met.
+    pub(crate) wants_pid: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -118,6 +120,7 @@ impl<'a> Lexer<'a> {
             word_quoted: false,
             redir: (0, RedirOp::Read),
             depth: 0,
+            wants_pid: false,
         }
     }
 
@@ -365,9 +368,14 @@ impl<'a> Lexer<'a> {
                 word.push(Part::Param(Param { name, op: ParamOp::Value, quoted }));
                 Ok(())
             }
-            b'$' | b'@' | b'*' | b'#' | b'-' | b'!' | b'0'..=b'9' => {
-                Err(Declined("special parameter"))
+            b'$' => {
+                self.at += 1;
+                self.wants_pid = true;
+                let name = ParamName::Pid;
+                word.push(Part::Param(Param { name, op: ParamOp::Value, quoted }));
+                Ok(())
             }
+            b'@' | b'*' | b'#' | b'-' | b'!' | b'0'..=b'9' => Err(Declined("special parameter")),
             _ if is_name_start(byte) => {
                 let name = ParamName::Var(self.name());
                 word.push(Part::Param(Param { name, op: ParamOp::Value, quoted }));
@@ -402,6 +410,7 @@ impl<'a> Lexer<'a> {
         let body = parser.until_close()?;
         self.at = parser.lexer.at;
         self.line = parser.lexer.line;
+        self.wants_pid |= parser.lexer.wants_pid;
         Ok(body)
     }
 

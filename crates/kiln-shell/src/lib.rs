@@ -30,3 +30,12 @@ pub use host::{Dir, Host, Outcome, Process, Status, Step, Target};
 pub use lex::Declined;
 pub use machine::{Machine, Setup};
 pub use parse::parse;
+
+/// For fuzzing: takes any bytes as a recipe line through everything that only reads. Must neither
+/// panic nor take long.
+pub fn fuzz(data: &[u8]) {
+    let oneshell = data.len() % 2 == 1;
+    let _ = direct::argv(data, direct::DEFAULT_SHELL, b"-c", None, oneshell);
+    let _ = direct::argv(b"a; b", data, data, None, oneshell);
+    let _ = parse(data);
+}

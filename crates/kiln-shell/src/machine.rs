@@ -28,6 +28,9 @@ pub struct Setup {
     pub name: Vec<u8>,
     /// Whether the shell was started with `-e`.
     pub errexit: bool,
+    /// What `$$` stands for. Scripts name temporary files with it, so no two that run at the same
+    /// time may share it. `None` declines such scripts.
+    pub pid: Option<u64>,
 }
 
 /// Requests on their way out, outcomes on their way in.
@@ -49,6 +52,11 @@ impl Mailbox {
         std::mem::replace(&mut *self.slot.lock().unwrap_or_else(PoisonError::into_inner), slot)
     }
 
+    /// Lets the caller do other things before the script goes on.
+    pub(crate) async fn yield_turn(&self) {
+        let _ = self.start(Vec::new()).await;
+    }
+
     /// Asks the caller to start programs and waits for how each ended.
     pub(crate) async fn start(&self, processes: Vec<Process>) -> Vec<Outcome> {
         let _ = self.swap(Slot::Request(processes));
@@ -65,8 +73,16 @@ impl Mailbox {
 
 type Running = Pin<Box<dyn Future<Output = Flow<i32>> + Send>>;
 
-/// The files that a signal's trap deletes, by signal number.
-pub(crate) type Traps = Arc<Mutex<BTreeMap<i32, Vec<Vec<u8>>>>>;
+/// What is to be done when the shell ends.
+#[derive(Default)]
+pub(crate) struct TrapTable {
+    /// The files to delete, by the number of the signal that asks for it.
+    pub(crate) on_signal: BTreeMap<i32, Vec<Vec<u8>>>,
+    /// The command to run last, however the script ended by itself.
+    pub(crate) at_exit: Option<Vec<Vec<u8>>>,
+}
+
+pub(crate) type Traps = Arc<Mutex<TrapTable>>;
 
 /// A script being run.
 pub struct Machine {
@@ -92,6 +108,9 @@ impl Machine {
         if vars.get(b"PATH").is_some_and(|path| path.contains(&b'%')) {
             return Err(Declined("PATH with %"));
         }
+        if script.wants_pid && setup.pid.is_none() {
+            return Err(Declined("process number"));
+        }
         let dir = crate::builtin::starting_dir(&vars, setup.dir);
         vars.set_exported(b"PWD", &dir.path);
         let mailbox = Arc::new(Mailbox::default());
@@ -106,8 +125,9 @@ impl Machine {
             line: 1,
             loops: 0,
             skip: None,
-            traps: Some(traps.clone()),
+            traps: traps.clone(),
             host: setup.host,
+            pid: setup.pid.unwrap_or_default(),
             name: setup.name.into(),
             mailbox: mailbox.clone(),
         };
@@ -120,7 +140,8 @@ impl Machine {
         self.poll()
     }
 
-    /// Goes on after the programs of the last [`Step::Start`] have ended, with the outcome of each.
+    /// Goes on after the programs of the last [`Step::Start`] have ended, with the outcome of each;
+    /// or after a [`Step::Yield`], with none.
     pub fn resume(&mut self, outcomes: Vec<Outcome>) -> Step {
         let _ = self.mailbox.swap(Slot::Reply(outcomes));
         self.poll()
@@ -137,6 +158,7 @@ impl Machine {
                 })
             }
             Poll::Pending => match self.mailbox.swap(Slot::Empty) {
+                Slot::Request(processes) if processes.is_empty() => Step::Yield,
                 Slot::Request(processes) => Step::Start(processes),
                 // Resumed without an outcome where one was due: the script cannot go on.
                 other => {
@@ -154,7 +176,7 @@ impl Machine {
     pub fn interrupt(&mut self, signal: i32) -> Status {
         self.running = None;
         let traps = self.traps.lock().unwrap_or_else(PoisonError::into_inner);
-        for file in traps.get(&signal).into_iter().flatten() {
+        for file in traps.on_signal.get(&signal).into_iter().flatten() {
             // `rm -f` says nothing of what is not there, and the shell is about to die anyway.
             let _ = rustix::fs::unlinkat(&self.dir.fd, &file[..], rustix::fs::AtFlags::empty());
         }

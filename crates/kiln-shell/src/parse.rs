@@ -27,13 +27,8 @@ pub fn parse(text: &[u8]) -> std::result::Result<Script, Declined> {
     }
     let mut parser = Parser { lexer: Lexer::new(text) };
     let mut body = Vec::new();
-    loop {
-        match parser.line_list(&mut body)? {
-            Token::Newline => {}
-            _ => break,
-        }
-    }
-    Ok(Script { body })
+    while parser.line_list(&mut body)? == Token::Newline {}
+    Ok(Script { body, wants_pid: parser.lexer.wants_pid })
 }
 
 /// What may end a list besides the end of the text.
@@ -210,9 +205,6 @@ impl Parser<'_> {
             let test = self.list(Until::Closed)?;
             self.want(Token::Keyword(Keyword::Then))?;
             branches.push((test, self.list(Until::Closed)?));
-            if branches.len() > MAX_DEPTH as usize {
-                return Err(Declined("nested too deeply"));
-            }
         }
         let mut otherwise = None;
         if self.lexer.last() == Token::Keyword(Keyword::Else) {
@@ -220,14 +212,7 @@ impl Parser<'_> {
         } else {
             self.lexer.push_back();
         }
-        while let Some((test, then)) = branches.pop() {
-            let node = Node::If(If { test, then, otherwise });
-            if branches.is_empty() {
-                return Ok(node);
-            }
-            otherwise = Some(vec![node]);
-        }
-        Err(Declined("syntax error"))
+        Ok(Node::If(If { branches, otherwise }))
     }
 
     fn for_command(&mut self, line: LineNo) -> Result<Node> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use crate::ast::{AndOr, Case, For, LineNo, Loop, Node};
+use crate::ast::{AndOr, Case, For, If, LineNo, Loop, Node};
 use crate::host::{Dir, Host, Target};
 use crate::machine::{Mailbox, Traps};
 use crate::vars::Vars;
@@ -36,6 +36,9 @@ pub(crate) enum Skip {
 
 const SIGPIPE: i32 = 13;
 
+/// How often a `while` goes round before the caller gets a turn.
+const ROUNDS_BETWEEN_TURNS: u32 = 256;
+
 /// One shell: the script's own, or a subshell's copy of it.
 #[derive(Clone)]
 pub(crate) struct Shell {
@@ -52,9 +55,11 @@ pub(crate) struct Shell {
     pub(crate) line: LineNo,
     pub(crate) loops: u32,
     pub(crate) skip: Option<(Skip, u32)>,
-    /// Where traps are kept; a subshell's own are forgotten with it.
-    pub(crate) traps: Option<Traps>,
+    /// What is to be done at the end; a subshell begins without.
+    pub(crate) traps: Traps,
     pub(crate) host: Arc<dyn Host>,
+    /// `$$`
+    pub(crate) pid: u64,
     /// The shell's name in messages.
     pub(crate) name: Arc<[u8]>,
     pub(crate) mailbox: Arc<Mailbox>,
@@ -63,8 +68,28 @@ pub(crate) struct Shell {
 impl Shell {
     /// Runs the script; the status is what the shell's process would have ended with.
     pub(crate) async fn script(&mut self, body: &[Node]) -> Flow<i32> {
-        self.list(body, false).await?;
-        Ok(self.status)
+        let ended = self.list(body, false).await;
+        self.finish(ended).await
+    }
+
+    /// The end of a shell or subshell: what it was to do last is done, and says nothing about the
+    /// status.
+    async fn finish(&mut self, ended: Flow<i32>) -> Flow<i32> {
+        let status = match ended {
+            Ok(_) => self.status,
+            Err(Stop::Exit(status)) => status,
+            Err(stop) => return Err(stop),
+        };
+        let last = {
+            let mut traps = self.traps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            traps.at_exit.take()
+        };
+        if let Some(argv) = last
+            && let Err(stop @ Stop::Signal(_)) = self.program(argv).await
+        {
+            return Err(stop);
+        }
+        Ok(status)
     }
 
     async fn list(&mut self, nodes: &[Node], tested: bool) -> Flow<i32> {
@@ -92,19 +117,7 @@ impl Shell {
                     (if self.skip.is_some() { status } else { i32::from(status == 0) }, false)
                 }
                 Node::AndOr(first, rest) => (self.and_or(first, rest, tested).await?, false),
-                Node::If(branch) => {
-                    let test = self.list(&branch.test, true).await?;
-                    let status = if self.skip.is_some() {
-                        test
-                    } else if test == 0 {
-                        self.list(&branch.then, tested).await?
-                    } else if let Some(otherwise) = &branch.otherwise {
-                        self.list(otherwise, tested).await?
-                    } else {
-                        0
-                    };
-                    (status, false)
-                }
+                Node::If(branch) => (self.if_command(branch, tested).await?, false),
                 Node::Loop(node) => (self.loop_command(node, tested).await?, false),
                 Node::For(node) => (self.for_command(node, tested).await?, false),
                 Node::Case(node) => (self.case_command(node, tested).await?, false),
@@ -116,7 +129,7 @@ impl Shell {
                         Ok(()) => child.list(body, tested).await,
                         Err(status) => Err(Stop::Exit(status)),
                     };
-                    (exit_status(status, child.status), true)
+                    (exit_status(child.finish(status).await), true)
                 }
                 Node::Redirected { line, inner, redirs } => {
                     self.line = *line;
@@ -151,6 +164,24 @@ impl Shell {
         Ok(status)
     }
 
+    async fn if_command(&mut self, node: &If, tested: bool) -> Flow<i32> {
+        for (test, then) in &node.branches {
+            let status = self.list(test, true).await?;
+            if self.skip.is_some() {
+                return Ok(status);
+            }
+            if status == 0 {
+                return self.list(then, tested).await;
+            }
+            // An `elif` is an `if` of its own in dash, met with the failed test's status.
+            self.status = status;
+        }
+        match &node.otherwise {
+            Some(otherwise) => self.list(otherwise, tested).await,
+            None => Ok(0),
+        }
+    }
+
     /// After a loop's test or body: whether the loop goes on.
     fn goes_on(&mut self) -> bool {
         let Some((skip, levels)) = self.skip else { return true };
@@ -165,7 +196,13 @@ impl Shell {
     async fn loop_command(&mut self, node: &Loop, tested: bool) -> Flow<i32> {
         let mut status = 0;
         self.loops += 1;
+        let mut rounds = 0u32;
         loop {
+            // A loop without programs in it may never end; others must get their turn.
+            rounds = rounds.wrapping_add(1);
+            if rounds.is_multiple_of(ROUNDS_BETWEEN_TURNS) {
+                self.mailbox.yield_turn().await;
+            }
             let test = self.list(&node.test, true).await?;
             if self.skip.is_some() {
                 if self.goes_on() {
@@ -228,7 +265,7 @@ impl Shell {
         let mut child = self.subshell();
         child.fds[1] = Target::File(file.clone());
         let ended = child.list(body, false).await;
-        self.captured_status = exit_status(ended, child.status);
+        self.captured_status = exit_status(child.finish(ended).await);
         let mut output = crate::redir::contents(&file).unwrap_or_default();
         output.retain(|b| *b != 0);
         while output.last() == Some(&b'\n') {
@@ -240,7 +277,7 @@ impl Shell {
     /// A copy in which changes stay, as in a forked child.
     pub(crate) fn subshell(&self) -> Shell {
         let mut child = self.clone();
-        child.traps = None;
+        child.traps = Traps::default();
         child
     }
 
@@ -274,11 +311,10 @@ impl Shell {
     }
 }
 
-/// The status of a subshell's process, as its parent sees it. `last` is its `$?`.
-pub(crate) fn exit_status(ended: Flow<i32>, last: i32) -> i32 {
+/// The status of a subshell's process, as its parent sees it.
+pub(crate) fn exit_status(ended: Flow<i32>) -> i32 {
     match ended {
-        Ok(_) => last & 0xff,
-        Err(Stop::Exit(status)) => status & 0xff,
+        Ok(status) | Err(Stop::Exit(status)) => status & 0xff,
         Err(Stop::Signal(signal)) => 128 + signal,
     }
 }

@@ -69,7 +69,7 @@ impl Shell {
         Ok(arguments)
     }
 
-    async fn program(&mut self, argv: Vec<Vec<u8>>) -> Flow<i32> {
+    pub(crate) async fn program(&mut self, argv: Vec<Vec<u8>>) -> Flow<i32> {
         let path = match self.find(&argv[0]) {
             Ok(path) => path,
             Err(status) => {
@@ -206,7 +206,7 @@ impl Shell {
                 let output = Arc::new(self.pipe_part(crate::redir::memory_file())?);
                 child.fds[1] = Target::File(output.clone());
                 let ended = child.simple(stage).await;
-                statuses.push((stage.line, Err(exit_status(ended, child.status))));
+                statuses.push((stage.line, Err(exit_status(ended))));
                 let output = crate::redir::contents(&output).unwrap_or_default();
                 let reader = self.pipe_part(crate::redir::pipe_with(output))?;
                 input = Some(Target::File(Arc::new(reader)));
@@ -224,7 +224,7 @@ impl Shell {
                     processes.push(process);
                 }
                 Ok(Err(status)) => statuses.push((stage.line, Err(status))),
-                Err(stop) => statuses.push((stage.line, Err(exit_status(Err(stop), 0)))),
+                Err(stop) => statuses.push((stage.line, Err(exit_status(Err(stop))))),
             }
         }
         drop(input);

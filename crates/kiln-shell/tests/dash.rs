@@ -104,3 +104,40 @@ fn generated_scripts() {
     assert!(counts.identical > counts.declined, "most generated scripts are declined");
     counts.report("generated scripts");
 }
+
+/// Recipe lines collected elsewhere, named by `KILN_SHELL_LINES`: records that a NUL byte parts,
+/// each a directory, a byte 1 and the line, with `@W@` for the working directory. In it lie `m` (a
+/// module), `k` (a header tree) and `c` (its common part), where every tool is a stand-in.
+#[test]
+fn collected_lines() {
+    let Some(file) = std::env::var_os("KILN_SHELL_LINES") else {
+        eprintln!("skipped: KILN_SHELL_LINES names no collected lines");
+        return;
+    };
+    if !has_dash() {
+        return;
+    }
+    let mut bench = Bench::new("collected");
+    bench.fill = support::kernel_fixture;
+    bench.own_programs_first();
+    let work = bench.work().to_string_lossy().into_owned();
+    let mut counts = Counts::default();
+    let mut direct = 0;
+    let mut reasons = std::collections::BTreeMap::<&str, usize>::new();
+    for record in std::fs::read(file).expect("the collected lines").split(|b| *b == 0) {
+        let text = String::from_utf8_lossy(record);
+        let (start, line) = text.split_once('\x01').expect("a directory and a line");
+        let line = line.replace("@W@", &work);
+        let argv = kiln_shell::direct::argv(line.as_bytes(), b"/bin/sh", b"-c", None, false).argv;
+        let Some((_, script)) = argv.script() else {
+            direct += 1;
+            continue;
+        };
+        bench.start = start.replace("@W@/", "");
+        if let Some(why) = counts.compare(&bench, script) {
+            *reasons.entry(why).or_default() += 1;
+        }
+    }
+    eprintln!("collected lines: {direct} without a shell; declined for {reasons:?}");
+    counts.report("collected lines");
+}

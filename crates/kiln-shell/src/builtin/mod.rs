@@ -107,12 +107,15 @@ impl Shell {
     }
 
     fn trap(&mut self, arguments: &[Vec<u8>]) {
-        let ([action, name], Some(traps)) = (arguments, &self.traps) else { return };
-        if let (Some(signal), Some(files)) =
+        let [action, name] = arguments else { return };
+        let mut traps = self.traps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if name == b"EXIT" {
+            let words = action.split(|b| *b == b' ').filter(|word| !word.is_empty());
+            traps.at_exit = Some(words.map(<[u8]>::to_vec).collect());
+        } else if let (Some(signal), Some(files)) =
             (check::trap_signal(name), check::trap_files(action, name))
         {
-            let mut traps = traps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            traps.insert(signal, files);
+            traps.on_signal.insert(signal, files);
         }
     }
 }

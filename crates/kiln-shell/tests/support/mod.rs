@@ -34,7 +34,7 @@ pub struct Bench {
     /// Fills the new working directory.
     pub fill: fn(&Path),
     /// Where in the working directory the script starts.
-    pub start: &'static str,
+    pub start: String,
 }
 
 impl Bench {
@@ -43,11 +43,18 @@ impl Bench {
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).expect("a directory for the tests");
         let root = root.canonicalize().expect("its real path");
-        Bench { root, path: b"/usr/bin:/bin".to_vec(), fill: fixture, start: "." }
+        Bench { root, path: b"/usr/bin:/bin".to_vec(), fill: fixture, start: ".".to_owned() }
     }
 
     pub fn work(&self) -> PathBuf {
         self.root.join("work")
+    }
+
+    /// Puts the working directory's `programs` first on `PATH`.
+    pub fn own_programs_first(&mut self) {
+        let mut path = self.work().join("programs").into_os_string().into_vec();
+        path.extend_from_slice(b":/usr/bin:/bin");
+        self.path = path;
     }
 
     fn env(&self) -> Vec<Vec<u8>> {
@@ -71,6 +78,7 @@ impl Bench {
         }
         fs::create_dir(&work).expect("a working directory");
         (self.fill)(&work);
+        fs::create_dir_all(work.join(&self.start)).expect("the starting directory");
         (self.output("stdout"), self.output("stderr"))
     }
 
@@ -99,7 +107,7 @@ impl Bench {
             let name = std::ffi::OsString::from_vec(entry[..at].to_vec());
             command.env(name, std::ffi::OsString::from_vec(entry[at + 1..].to_vec()));
         }
-        command.current_dir(self.work().join(self.start));
+        command.current_dir(self.work().join(&self.start));
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let status = command.status().expect("dash to start");
         self.seen(match (status.code(), status.signal()) {
@@ -112,7 +120,7 @@ impl Bench {
         let script = Arc::new(kiln_shell::parse(script)?);
         let (stdout, stderr) = self.prepare();
         let caller = Arc::new(Caller { stdout, stderr });
-        let work = self.work().join(self.start).canonicalize().expect("the starting directory");
+        let work = self.work().join(&self.start).canonicalize().expect("the starting directory");
         let fd = OwnedFd::from(File::open(&work).expect("the working directory"));
         let setup = Setup {
             dir: Arc::new(Dir { fd, path: work.as_os_str().as_bytes().to_vec() }),
@@ -120,12 +128,14 @@ impl Bench {
             host: caller.clone(),
             name: b"/bin/sh".to_vec(),
             errexit: false,
+            pid: Some(4_194_305),
         };
         let mut machine = Machine::new(script, setup)?;
         let mut step = machine.start();
         let status = loop {
             match step {
                 Step::Done(status) => break status,
+                Step::Yield => step = machine.resume(Vec::new()),
                 Step::Start(processes) => step = machine.resume(caller.run(processes)),
             }
         };
@@ -266,4 +276,83 @@ fn fixture(work: &Path) {
     symlink("a.c", work.join("link")).expect("a link");
     symlink("nowhere", work.join("dangling")).expect("a link");
     symlink("dir", work.join("dirlink")).expect("a link");
+}
+
+/// What stands in for compilers and the kernel's tools: says how it was called, makes the file
+/// after `-o`, and fails for some calls, the same ones each time.
+const STAND_IN: &str = r#"#!/bin/sh
+name=${0##*/}
+echo "$name: $*" >> "${KILN_LOG:-/dev/null}"
+sum=$(printf '%s' "$name $*" | tr -d 0-9 | cksum)
+out=
+for a; do
+  case $last in -o) out=$a;; esac
+  last=$a
+done
+[ -z "$out" ] || echo "$name made this: $sum" > "$out" || exit 1
+echo "$name says $sum"
+case ${sum%% *} in *7) echo "$name fails" >&2; exit 3;; esac
+"#;
+
+/// A module's directory and a header tree in which all tools are stand-ins.
+pub fn kernel_fixture(work: &Path) {
+    let program = |name: &str| {
+        let path = work.join(name);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("directories");
+        fs::write(&path, STAND_IN).expect("a stand-in");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    };
+    let on_path = [
+        "gcc-12",
+        "gcc",
+        "ld",
+        "nm",
+        "objcopy",
+        "objdump",
+        "pahole",
+        "xz",
+        "make",
+        "depmod",
+        "getconf",
+        "ar",
+        "strip",
+        "sleep",
+        "git",
+        "x86_64-linux-gnu-gcc-12",
+        "x86_64-linux-gnu-ld",
+        "x86_64-linux-gnu-nm",
+        "x86_64-linux-gnu-objcopy",
+    ];
+    for name in on_path {
+        program(&format!("programs/{name}"));
+    }
+    let in_tree = [
+        "scripts/basic/fixdep",
+        "scripts/mod/modpost",
+        "scripts/genksyms/genksyms",
+        "scripts/sign-file",
+        "scripts/pahole-flags.sh",
+        "scripts/depmod.sh",
+        "scripts/kernel-doc",
+        "scripts/modules-check.sh",
+        "scripts/check-local-export",
+        "tools/objtool/objtool",
+        "tools/bpf/resolve_btfids/resolve_btfids",
+    ];
+    for name in in_tree {
+        program(&format!("k/{name}"));
+        program(&format!("c/{name}"));
+    }
+    for dir in ["m/sub", "k/include/config", "c/include"] {
+        fs::create_dir_all(work.join(dir)).expect("directories");
+    }
+    let file = |name: &str, text: &str| fs::write(work.join(name), text).expect("a file");
+    file("k/include/config/kernel.release", "6.12.0-test\n");
+    for name in ["hello", "two", "main"] {
+        file(&format!("m/{name}.c"), "int x;\n");
+        file(&format!("m/{name}.ko"), "a module\n");
+        file(&format!("m/.{name}.o.d"), "deps\n");
+        file(&format!("m/.{name}.o.cmd"), "savedcmd\n");
+    }
+    file("m/modules.order", "hello.o\n");
 }

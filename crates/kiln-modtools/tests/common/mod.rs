@@ -1,0 +1,213 @@
+//! What the tests of the tools share: a world in memory, and a writer of small relocatable objects.
+#![allow(dead_code, missing_docs)]
+
+use kiln_modtools::Host;
+use std::collections::BTreeMap;
+use std::io;
+
+/// A world in memory.
+#[derive(Default)]
+pub struct World {
+    pub files: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub env: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub input: Vec<u8>,
+    pub out: Vec<u8>,
+    pub err: Vec<u8>,
+}
+
+impl World {
+    pub fn with(files: &[(&str, &[u8])]) -> Self {
+        let files = files.iter().map(|(n, c)| (n.as_bytes().to_vec(), c.to_vec())).collect();
+        Self { files, ..Self::default() }
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        self.files
+            .get(name.as_bytes())
+            .map_or_else(|| "(absent)".to_owned(), |c| String::from_utf8_lossy(c).into_owned())
+    }
+
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.err).into_owned()
+    }
+}
+
+impl Host for World {
+    fn read(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
+        self.files.get(path).cloned().ok_or_else(|| io::Error::from_raw_os_error(2))
+    }
+
+    fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
+        self.files.insert(path.to_vec(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn stdin(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.input.clone())
+    }
+
+    fn stdout(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) {
+        self.err.extend_from_slice(bytes);
+    }
+
+    fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
+        self.env.get(name).cloned()
+    }
+}
+
+pub fn args(words: &str) -> Vec<Vec<u8>> {
+    words.split_whitespace().map(|w| w.as_bytes().to_vec()).collect()
+}
+
+/// A symbol to be written: name, section (0 for undefined), value, size, info.
+pub type Sym = (&'static str, u16, u64, u64, u8);
+
+pub const GLOBAL: u8 = 0x10;
+pub const GLOBAL_FUNC: u8 = 0x12;
+pub const GLOBAL_OBJECT: u8 = 0x11;
+
+struct Section {
+    name: &'static str,
+    kind: u32,
+    flags: u64,
+    data: Vec<u8>,
+    link: u32,
+    info: u32,
+}
+
+/// A relocatable object in the making. The first section added has number 1.
+pub struct Object {
+    is_64: bool,
+    big: bool,
+    machine: u16,
+    sections: Vec<Section>,
+    symbols: Vec<Sym>,
+}
+
+impl Object {
+    pub fn new(is_64: bool, big: bool, machine: u16) -> Self {
+        Self { is_64, big, machine, sections: Vec::new(), symbols: Vec::new() }
+    }
+
+    pub fn section(mut self, name: &'static str, flags: u64, data: &[u8]) -> Self {
+        let data = data.to_vec();
+        self.sections.push(Section { name, kind: 1, flags, data, link: 0, info: 0 });
+        self
+    }
+
+    pub fn symbol(mut self, symbol: Sym) -> Self {
+        self.symbols.push(symbol);
+        self
+    }
+
+    /// Relocations with addends for section `target`: offset, symbol (1 for the first), addend.
+    pub fn relocs(mut self, name: &'static str, target: u32, relocs: &[(u64, u32, i64)]) -> Self {
+        let mut data = Vec::new();
+        for &(offset, symbol, addend) in relocs {
+            self.word(&mut data, offset);
+            let info =
+                if self.is_64 { u64::from(symbol) << 32 | 1 } else { u64::from(symbol) << 8 | 1 };
+            self.word(&mut data, info);
+            self.word(&mut data, addend as u64);
+        }
+        self.sections.push(Section { name, kind: 4, flags: 0, data, link: 0, info: target });
+        self
+    }
+
+    fn put(&self, out: &mut Vec<u8>, value: u64, size: usize) {
+        let bytes = value.to_le_bytes();
+        let mut bytes = bytes[..size].to_vec();
+        if self.big {
+            bytes.reverse();
+        }
+        out.extend_from_slice(&bytes);
+    }
+
+    fn word(&self, out: &mut Vec<u8>, value: u64) {
+        self.put(out, value, if self.is_64 { 8 } else { 4 });
+    }
+
+    /// The object's bytes.
+    pub fn build(mut self) -> Vec<u8> {
+        let (mut names, mut table) = (vec![0], vec![0; if self.is_64 { 24 } else { 16 }]);
+        for &(name, section, value, size, info) in &self.symbols {
+            let at = names.len() as u64;
+            names.extend_from_slice(name.as_bytes());
+            names.push(0);
+            self.put(&mut table, at, 4);
+            if self.is_64 {
+                table.extend_from_slice(&[info, 0]);
+                self.put(&mut table, section.into(), 2);
+                self.put(&mut table, value, 8);
+                self.put(&mut table, size, 8);
+            } else {
+                self.put(&mut table, value, 4);
+                self.put(&mut table, size, 4);
+                table.extend_from_slice(&[info, 0]);
+                self.put(&mut table, section.into(), 2);
+            }
+        }
+        let strings = self.sections.len() as u32 + 1;
+        let plain = |name, kind, data, link| Section { name, kind, flags: 0, data, link, info: 0 };
+        self.sections.push(plain(".strtab", 3, names, 0));
+        self.sections.push(plain(".symtab", 2, table, strings));
+        self.sections.push(plain(".shstrtab", 3, Vec::new(), 0));
+        let mut shstr = vec![0];
+        let offsets: Vec<u64> = self
+            .sections
+            .iter()
+            .map(|section| {
+                let at = shstr.len() as u64;
+                shstr.extend_from_slice(section.name.as_bytes());
+                shstr.push(0);
+                at
+            })
+            .collect();
+        let last = self.sections.len() - 1;
+        self.sections[last].data = shstr;
+        let header = if self.is_64 { 64 } else { 52 };
+        let (mut body, mut headers) = (Vec::new(), vec![0; if self.is_64 { 64 } else { 40 }]);
+        for (section, &name) in self.sections.iter().zip(&offsets) {
+            while body.len() % 8 != 0 {
+                body.push(0);
+            }
+            let at = (header + body.len()) as u64;
+            body.extend_from_slice(&section.data);
+            self.put(&mut headers, name, 4);
+            self.put(&mut headers, section.kind.into(), 4);
+            self.word(&mut headers, section.flags);
+            self.word(&mut headers, 0);
+            self.word(&mut headers, at);
+            self.word(&mut headers, section.data.len() as u64);
+            self.put(&mut headers, section.link.into(), 4);
+            self.put(&mut headers, section.info.into(), 4);
+            self.word(&mut headers, 8);
+            self.word(&mut headers, 0);
+        }
+        while body.len() % 8 != 0 {
+            body.push(0);
+        }
+        let mut out = b"\x7fELF".to_vec();
+        out.extend_from_slice(&[1 + u8::from(self.is_64), 1 + u8::from(self.big), 1]);
+        out.resize(16, 0);
+        self.put(&mut out, 1, 2);
+        self.put(&mut out, self.machine.into(), 2);
+        self.put(&mut out, 1, 4);
+        self.word(&mut out, 0);
+        self.word(&mut out, 0);
+        self.word(&mut out, (header + body.len()) as u64);
+        self.put(&mut out, 0, 4);
+        self.put(&mut out, header as u64, 2);
+        self.put(&mut out, 0, 4);
+        self.put(&mut out, if self.is_64 { 64 } else { 40 }, 2);
+        self.put(&mut out, self.sections.len() as u64 + 1, 2);
+        self.put(&mut out, self.sections.len() as u64, 2);
+        out.extend_from_slice(&body);
+        out.extend_from_slice(&headers);
+        out
+    }
+}

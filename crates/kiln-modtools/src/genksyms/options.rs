@@ -168,7 +168,7 @@ pub fn usage(flavor: Flavor) -> Vec<u8> {
     let mut text = String::from("Usage:\ngenksyms [-adDTwqhVR] > /path/to/.tmp_obj.ver\n\n");
     let mut line = |short: &str, long: &str, what: &str| {
         let option = format!("{short}, {long}");
-        text.push_str(&format!("  {option:<23}{what}\n"));
+        text.push_str(&format!("  {option:<22}{what}\n"));
     };
     if flavor.symbol_prefix {
         line("-s", "--symbol-prefix", "Select symbol prefix");

@@ -93,7 +93,9 @@ impl<'a> Checker<'a> {
         let hold = |holds: bool, how| if holds { Verdict::Holds } else { Verdict::Fails(how) };
         match &fact.seen {
             Seen::Status { follow, was } => {
-                let is = self.look(path, *follow).map(|id| Status::from(&id));
+                let timed = matches!(was, Ok(was) if was.content.is_some());
+                let status = |id| if timed { Status::timed(&id) } else { Status::from(&id) };
+                let is = self.look(path, *follow).map(status);
                 match (was, &is) {
                     (Ok(_), Err(_)) => Verdict::Fails("is gone"),
                     (Err(_), Ok(_)) => Verdict::Fails("is there now"),
@@ -103,6 +105,7 @@ impl<'a> Checker<'a> {
             Seen::Contents { id, hash, settled } => self.file(path, id, *hash, *settled),
             Seen::Names { id, hash, settled } => self.directory(path, id, *hash, *settled),
             Seen::Link(was) => hold(self.eye.link(path) == *was, "is another link"),
+            Seen::Real(was) => hold(self.eye.real(path) == *was, "leads elsewhere"),
             Seen::Access { mode, errno } => {
                 hold(self.eye.access(path, *mode) == *errno, "has other permissions")
             }

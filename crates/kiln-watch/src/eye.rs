@@ -3,6 +3,7 @@
 
 use std::io::Read;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use xxhash_rust::xxh3::Xxh3;
@@ -82,6 +83,11 @@ pub trait Eye: Send + Sync {
     /// # Errors
     /// The errno.
     fn link(&self, path: &[u8]) -> Result<Vec<u8>, i32>;
+    /// As `realpath(3)`.
+    ///
+    /// # Errors
+    /// The errno.
+    fn real(&self, path: &[u8]) -> Result<Vec<u8>, i32>;
     /// As `access(2)`: 0 or the errno.
     fn access(&self, path: &[u8], mode: u8) -> i32;
     /// Nanoseconds since the epoch.
@@ -180,6 +186,12 @@ impl Eye for RealEye {
         rustix::fs::readlinkat(cwd(), path, Vec::new())
             .map(std::ffi::CString::into_bytes)
             .map_err(errno)
+    }
+
+    fn real(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
+        std::fs::canonicalize(std::path::Path::new(std::ffi::OsStr::from_bytes(path)))
+            .map(|p| p.into_os_string().into_vec())
+            .map_err(|e| e.raw_os_error().unwrap_or(libc::EINVAL))
     }
 
     fn access(&self, path: &[u8], mode: u8) -> i32 {

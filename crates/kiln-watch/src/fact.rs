@@ -18,8 +18,23 @@ pub struct Status {
     pub dev: u64,
     /// Inode number.
     pub ino: u64,
-    /// Size and time of last modification, of files and links.
+    /// Size and time of last modification, of files and links; of directories only where a time of
+    /// a directory was asked for on purpose ([`Status::timed`]).
     pub content: Option<(u64, i64)>,
+}
+
+impl Status {
+    /// The same with a directory's time in it, for who compares times of directories too.
+    #[must_use]
+    pub fn timed(id: &Identity) -> Self {
+        let content = match id.kind {
+            Kind::File | Kind::Link => Some((id.size, id.mtime)),
+            // A directory's size says nothing that its time does not.
+            Kind::Dir => Some((0, id.mtime)),
+            Kind::Other => None,
+        };
+        Status { content, ..Status::from(id) }
+    }
 }
 
 impl From<&Identity> for Status {
@@ -57,6 +72,8 @@ pub enum Seen {
         /// Whether `id` alone tells any later change.
         settled: bool,
     },
+    /// The path without links and dots was asked for.
+    Real(Result<Vec<u8>, i32>),
     /// The text of the link was read.
     Link(Result<Vec<u8>, i32>),
     /// `access` was asked: the mode (4 read, 2 write, 1 execute) and 0 or the errno.

@@ -10,13 +10,17 @@
 
 mod calls;
 pub mod check;
+mod codec;
 pub mod eye;
 pub mod fact;
 mod handlers;
+pub mod key;
 mod ledger;
 mod passing;
 pub mod programs;
 mod raw;
+pub mod record;
+pub mod store;
 mod tracee;
 mod tracer;
 mod watch;
@@ -24,4 +28,7 @@ mod watch;
 pub use check::{Changed, Checker, still_holds};
 pub use eye::{Eye, Identity, Kind, RealEye};
 pub use fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
+pub use key::{Key, Question, Surroundings};
+pub use record::{Recorder, RecordingSys};
+pub use store::{Answer, Entry, Found, Store};
 pub use watch::{Command, Sink, Source, Watched, watch};

@@ -284,11 +284,6 @@ pub const DETERMINISTIC: &[Program] = &[
         class: Class::Unless(&["-f*", "-F*", "--follow*", "--retry", "--pid*"]),
         reason: "a function of its input unless it waits for more",
     },
-    Program {
-        names: &["dd"],
-        class: Class::Unless(&[]),
-        reason: "copies; the speed that it tells on stderr is seen to be a time only by chance, so kept quiet or not kept",
-    },
 ];
 
 /// Programs that people will ask about, and why their answers are not kept.
@@ -308,6 +303,7 @@ pub const NOT_KEPT: &[(&str, &str)] = &[
     ("distcc", "which asks other machines"),
     ("icecc", "which asks other machines"),
     ("stat", "which tells times of access"),
+    ("dd", "which tells how fast it was"),
     ("nproc", "which tells the processors that are free to it"),
     ("sleep", "which is run for the time that it takes"),
     ("timeout", "which depends on the time that it takes"),
@@ -362,10 +358,12 @@ pub fn refusal(real_path: &[u8], called: &[u8]) -> &'static str {
 
 /// The word by which these arguments ask for what cannot be kept, if one does.
 #[must_use]
-pub fn forbidden_argument<'a>(class: Class, argv: &'a [Vec<u8>]) -> Option<&'a [u8]> {
+pub fn forbidden_argument(class: Class, argv: &[Vec<u8>]) -> Option<&[u8]> {
     let rest = argv.get(1..).unwrap_or_default();
     match class {
-        Class::Plain | Class::Compiler => None,
+        Class::Plain => None,
+        // -march=native, -mcpu=native: the answer is the processor's, which no file tells.
+        Class::Compiler => rest.iter().find(|a| a.ends_with(b"=native")).map(|a| &a[..]),
         Class::Interpreter(words) => {
             rest.iter().find(|a| word_in(words, a).is_some()).map(|a| &a[..])
         }
@@ -470,4 +468,80 @@ fn is_target(text: &[u8]) -> bool {
     (1..=4).contains(&parts.len())
         && MACHINES.iter().any(|m| parts[0].starts_with(m.as_bytes()))
         && parts.iter().all(|p| !p.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(path: &str) -> Option<&'static str> {
+        lookup(path.as_bytes(), path.as_bytes()).map(|p| p.names[0])
+    }
+
+    #[test]
+    fn compilers_are_known_by_all_their_names() {
+        for path in [
+            "/usr/bin/x86_64-linux-gnu-gcc-12",
+            "/opt/aarch64-none-linux-gnu-gcc",
+            "/usr/lib/gcc/x86_64-linux-gnu/12/cc1",
+            "/usr/bin/clang-16",
+            "/usr/lib/llvm-16/bin/clang",
+            "/usr/bin/gcc-12.2",
+        ] {
+            assert_eq!(name(path), Some("gcc"), "{path}");
+        }
+        assert_eq!(name("/usr/bin/x86_64-linux-gnu-ld.bfd"), Some("as"));
+    }
+
+    #[test]
+    fn what_only_looks_like_one_is_not() {
+        for path in [
+            "/usr/bin/my-sh",
+            "/bin/arm-date",
+            "/bin/date",
+            "/usr/bin/git",
+            "/bin/x86_64-sed",
+            "gccx",
+            "",
+        ] {
+            assert_eq!(name(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn many_programs_in_one_file_go_by_the_name_they_are_called_by() {
+        assert!(lookup(b"/bin/busybox", b"/bin/sed").is_some());
+        assert!(lookup(b"/bin/busybox", b"/bin/date").is_none());
+        assert!(lookup(b"/bin/busybox", b"/bin/busybox").is_none());
+        assert_eq!(refusal(b"/bin/busybox", b"/bin/date"), "which tells the time");
+    }
+
+    #[test]
+    fn words_are_whole() {
+        assert_eq!(word_in(SHELL_WORDS, b"echo $((RANDOM % 2))"), Some("RANDOM"));
+        assert_eq!(word_in(SHELL_WORDS, b"gcc -DCONFIG_RANDOMIZE_BASE -DX_RANDOM"), None);
+        assert_eq!(word_in(SHELL_WORDS, b"[ a -nt b ]"), Some(" -nt "));
+    }
+
+    #[test]
+    fn arguments_that_ask_for_more() {
+        let said = |name: &str, arg: &str| {
+            let class = lookup(name.as_bytes(), name.as_bytes()).map_or(Class::Plain, |p| p.class);
+            forbidden_argument(class, &[name.into(), arg.into()]).is_some()
+        };
+        assert!(said("ls", "-l") && said("ls", "-alF") && !said("ls", "-a") && !said("ls", "x-l"));
+        assert!(said("sort", "-R") && !said("sort", "-r"));
+        assert!(said("find", "-newermt") && !said("find", "-name"));
+        assert!(said("gcc", "-march=native") && !said("gcc", "-march=i586"));
+    }
+
+    #[test]
+    fn each_name_stands_once() {
+        let mut all: Vec<&str> = DETERMINISTIC.iter().flat_map(|p| p.names).copied().collect();
+        all.extend(NOT_KEPT.iter().map(|(n, _)| n));
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
 }

@@ -132,7 +132,7 @@ impl Loop<'_> {
             let options = if ended { all | WaitOptions::NOHANG } else { all };
             match rustix::process::waitpid(None, options) {
                 Ok(Some((pid, status))) => {
-                    self.stop(pid.as_raw_nonzero().get(), status.as_raw() as i32);
+                    self.stop(pid.as_raw_nonzero().get(), status.as_raw());
                 }
                 Ok(None) => {
                     if silent.load(Ordering::Acquire)

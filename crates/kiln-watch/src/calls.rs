@@ -31,6 +31,8 @@ pub enum Call {
     Write(usize),
     /// From one descriptor (first) to another (second).
     Pass(usize, usize),
+    /// Sends a signal to a process.
+    Signal,
     /// Makes a socket.
     Socket,
     /// Calls a socket's other end.
@@ -90,9 +92,6 @@ pub fn call(nr: i64) -> Option<Call> {
         | c::SYS_rt_sigtimedwait
         | c::SYS_sigaltstack
         | c::SYS_restart_syscall
-        | c::SYS_kill
-        | c::SYS_tkill
-        | c::SYS_tgkill
         | c::SYS_exit
         | c::SYS_exit_group
         | c::SYS_wait4
@@ -238,6 +237,7 @@ pub fn call(nr: i64) -> Option<Call> {
         | c::SYS_fallocate
         | c::SYS_fsetxattr
         | c::SYS_fremovexattr => Call::ChangeOpen,
+        c::SYS_kill | c::SYS_tkill | c::SYS_tgkill => Call::Signal,
         c::SYS_socket => Call::Socket,
         c::SYS_connect => Call::Connect,
         c::SYS_ioctl => Call::Control,

@@ -43,6 +43,9 @@ pub enum Verdict {
     Fails(&'static str),
 }
 
+/// What is said of something that was run for its effects.
+pub(crate) const EFFECT: &str = "is changed by it";
+
 /// Whether a file's stamps and contents live apart: the kernel's own files are made as they are read.
 fn is_virtual(path: &[u8]) -> bool {
     path.starts_with(b"/proc/") || path.starts_with(b"/sys/")
@@ -162,11 +165,15 @@ impl<'a> Checker<'a> {
         Verdict::Refreshed(Seen::Names { id: is, hash, settled })
     }
 
-    /// Checks all facts, up to the first that does not stand.
+    /// Checks all facts, up to the first that does not stand. Whatever left an effect never stands:
+    /// it was run for that as well.
     ///
     /// # Errors
     /// The first that does not stand.
     pub fn check(&mut self, seen: &Observations) -> Result<(), Changed> {
+        if let Some(effect) = seen.effects.first() {
+            return Err(Changed { path: effect.path.clone(), how: EFFECT });
+        }
         for fact in &seen.facts {
             if let Verdict::Fails(how) = self.verdict(fact) {
                 return Err(Changed { path: fact.path.clone(), how });

@@ -53,6 +53,8 @@ pub enum Pending {
 pub struct Task {
     /// What is known of the program that it runs.
     pub class: Option<Class>,
+    /// Whether its arguments name a file of `/proc`.
+    pub says_proc: bool,
     /// The call that it is in.
     pub pending: Pending,
 }
@@ -64,6 +66,8 @@ pub struct Scene {
     /// What the streams lead to that the command was given and that are not kept: input, outputs.
     pub input: Option<(u64, u64)>,
     pub outputs: Vec<(u64, u64)>,
+    /// All process and thread ids that the command has had.
+    pub ids: Vec<i32>,
     /// Whether a text said `$$`, so that a process id in the output is one.
     pub says_pid: bool,
 }
@@ -86,8 +90,13 @@ enum Special {
 const RUNTIME_FILES: &[&[u8]] =
     &[b"maps", b"cgroup", b"mountinfo", b"status", b"stat", b"auxv", b"limits", b"statm"];
 
-fn special(path: &[u8], class: Option<Class>) -> Special {
-    let compiler = class == Some(Class::Compiler);
+fn special(path: &[u8], task: &Task) -> Special {
+    let compiler = task.class == Some(Class::Compiler);
+    // grep, sed and m4 look there for the end of their stack (libsigsegv). A shell does not, and
+    // whoever is told to read it does it for another reason.
+    if path == b"/proc/self/maps" && !task.says_proc && task.class == Some(Class::Plain) {
+        return Special::Skip;
+    }
     let or_compiler = if compiler { Special::Skip } else { Special::Refuse };
     if let Some(rest) = path.strip_prefix(b"/proc/") {
         let (first, rest) = match rest.iter().position(|b| *b == b'/') {
@@ -224,6 +233,14 @@ impl Scene {
                 self.writes(tid, descriptor_argument(args[to]));
                 Pending::Failing
             }
+            Call::Signal => {
+                // To others it is an effect that no file shows; a group's may be Kiln's own.
+                let to = descriptor_argument(args[0]);
+                if !self.ids.contains(&to) {
+                    self.ledger.refuse(Why::Call, "kill");
+                }
+                Pending::Failing
+            }
             Call::Socket => {
                 if args[0] != libc::AF_UNIX as u64 {
                     self.ledger.refuse(Why::Call, "socket");
@@ -344,17 +361,17 @@ impl Scene {
             Pending::Open { path, flags, first } => {
                 self.leave_open(tid, task, &path, flags, first, result as i32, errno);
             }
-            Pending::Status { path, follow } => match special(&path, task.class) {
+            Pending::Status { path, follow } => match special(&path, task) {
                 Special::File => self.ledger.status(&path, follow, told),
                 Special::Skip => {}
                 Special::Refuse => self.ledger.refuse(Why::File, path),
             },
-            Pending::Access { path, mode } => match special(&path, task.class) {
+            Pending::Access { path, mode } => match special(&path, task) {
                 Special::File => self.ledger.access(&path, mode, errno),
                 Special::Skip => {}
                 Special::Refuse => self.ledger.refuse(Why::File, path),
             },
-            Pending::Link { path } => match special(&path, task.class) {
+            Pending::Link { path } => match special(&path, task) {
                 Special::File => self.ledger.link(&path, told),
                 Special::Skip => {}
                 Special::Refuse => self.ledger.refuse(Why::File, path),
@@ -406,7 +423,7 @@ impl Scene {
             self.ledger.untouch(path, first);
             return self.failed_open(task, path, flags, errno);
         }
-        match special(path, task.class) {
+        match special(path, task) {
             Special::File => {}
             Special::Skip => return,
             Special::Refuse => return self.ledger.refuse(Why::File, path),
@@ -463,7 +480,7 @@ impl Scene {
     }
 
     fn failed_open(&mut self, task: &Task, path: &[u8], flags: i32, errno: i32) {
-        match special(path, task.class) {
+        match special(path, task) {
             Special::File => {}
             Special::Skip => return,
             Special::Refuse => return self.ledger.refuse(Why::File, path),
@@ -544,6 +561,7 @@ impl Scene {
         };
         self.ledger.program(&real);
         task.class = Some(program.class);
+        task.says_proc = argv.iter().any(|a| programs::contains(a, b"/proc/"));
         if let Some(word) = programs::forbidden_argument(program.class, &argv) {
             self.ledger.refuse(Why::Word, word);
         }

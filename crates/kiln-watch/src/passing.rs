@@ -3,21 +3,21 @@
 
 use crate::eye::{Eye, RealEye};
 use crate::fact::{Observations, Opaque, Why};
+use crate::handlers::Scene;
 use crate::programs::contains;
-use crate::tracer::Trace;
 
-/// Closes a trace: the observations, unless something in it or in the output speaks against keeping
+/// Closes a scene: the observations, unless something in it or in the output speaks against keeping
 /// the answer.
 ///
 /// # Errors
 /// The reason why the answer cannot be kept.
 pub fn close(
-    trace: Trace,
+    scene: Scene,
     began: i64,
     stdout: &[u8],
     stderr: &[u8],
 ) -> Result<Observations, Opaque> {
-    let (observations, temporaries) = trace.scene.ledger.finish()?;
+    let (observations, temporaries) = scene.ledger.finish()?;
     let told = |what: &str| Err(Opaque::new(Why::Passing, what));
     let ended = RealEye.now();
     for text in [stdout, stderr] {
@@ -30,7 +30,7 @@ pub fn close(
         if tells_time(text, began, ended) {
             return told("the time");
         }
-        if trace.scene.says_pid && trace.ids.iter().any(|id| has_number(text, *id)) {
+        if scene.says_pid && scene.ids.iter().any(|id| has_number(text, *id)) {
             return told("a process id");
         }
         if temporaries.iter().any(|path| has_name(text, path)) {

@@ -13,7 +13,8 @@ pub enum Class {
     /// It runs a text that can ask for more than files: time, chance. The words by which it would do
     /// so are looked for in its arguments and in the files that it reads.
     Interpreter(&'static [&'static str]),
-    /// Deterministic unless one of these arguments is given (an entry that ends in `*` is a prefix).
+    /// Deterministic unless one of these arguments is given. An entry that ends in `*` is a prefix, an
+    /// empty one stands for no arguments at all.
     Unless(&'static [&'static str]),
 }
 
@@ -45,7 +46,8 @@ const SHELL_WORDS: &[&str] = &[
     " -ot ",
 ];
 /// The same for awk.
-const AWK_WORDS: &[&str] = &["systime", "strftime", "srand", "rand", "PROCINFO", "/inet/"];
+const AWK_WORDS: &[&str] =
+    &["systime", "strftime", "srand", "rand", "PROCINFO", "/inet/", "/proc/"];
 
 /// Programs of the kernel's toolchains and of POSIX whose answers can be kept.
 pub const DETERMINISTIC: &[Program] = &[
@@ -187,7 +189,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "diff3",
             "dirname",
             "echo",
-            "env",
             "expand",
             "expr",
             "factor",
@@ -210,7 +211,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "paste",
             "pathchk",
             "pr",
-            "printenv",
             "printf",
             "ptx",
             "pwd",
@@ -241,7 +241,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "xargs",
             "xxd",
             "hexdump",
-            "getconf",
             "which",
             "rev",
             "file",
@@ -280,6 +279,16 @@ pub const DETERMINISTIC: &[Program] = &[
         reason: "tells names; a long listing writes old dates otherwise than new ones",
     },
     Program {
+        names: &["env"],
+        class: Class::Unless(&[""]),
+        reason: "starts another program; by itself it tells all variables, also those that are in no key",
+    },
+    Program {
+        names: &["getconf"],
+        class: Class::Unless(&["_AVPHYS_PAGES", "_PHYS_PAGES", "_NPROCESSORS*", "-a"]),
+        reason: "tells constants of the C library, unless asked for the machine's state",
+    },
+    Program {
         names: &["tail"],
         class: Class::Unless(&["-f*", "-F*", "--follow*", "--retry", "--pid*"]),
         reason: "a function of its input unless it waits for more",
@@ -303,6 +312,7 @@ pub const NOT_KEPT: &[(&str, &str)] = &[
     ("distcc", "which asks other machines"),
     ("icecc", "which asks other machines"),
     ("stat", "which tells times of access"),
+    ("printenv", "which tells variables that are in no key"),
     ("dd", "which tells how fast it was"),
     ("nproc", "which tells the processors that are free to it"),
     ("sleep", "which is run for the time that it takes"),
@@ -366,6 +376,9 @@ pub fn forbidden_argument(class: Class, argv: &[Vec<u8>]) -> Option<&[u8]> {
         Class::Compiler => rest.iter().find(|a| a.ends_with(b"=native")).map(|a| &a[..]),
         Class::Interpreter(words) => {
             rest.iter().find(|a| word_in(words, a).is_some()).map(|a| &a[..])
+        }
+        Class::Unless(patterns) if rest.is_empty() && patterns.contains(&"") => {
+            argv.first().map(|a| &a[..])
         }
         Class::Unless(patterns) => rest
             .iter()
@@ -530,6 +543,11 @@ mod tests {
             forbidden_argument(class, &[name.into(), arg.into()]).is_some()
         };
         assert!(said("ls", "-l") && said("ls", "-alF") && !said("ls", "-a") && !said("ls", "x-l"));
+        let alone = |name: &str| {
+            let class = lookup(name.as_bytes(), name.as_bytes()).map_or(Class::Plain, |p| p.class);
+            forbidden_argument(class, &[name.into()]).is_some()
+        };
+        assert!(alone("env") && !alone("sort") && !said("env", "A=1"));
         assert!(said("sort", "-R") && !said("sort", "-r"));
         assert!(said("find", "-newermt") && !said("find", "-name"));
         assert!(said("gcc", "-march=native") && !said("gcc", "-march=i586"));

@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::fs::FlockOperation;
 
-use crate::check::{Changed, Checker, Verdict};
+use crate::check::{Changed, Checker, EFFECT, Verdict};
 use crate::codec::{Reader, Writer};
 use crate::fact::{Fact, Observations, Opaque};
 use crate::key::Key;
@@ -294,6 +294,9 @@ impl Store {
                 Found::Opaque(opaque)
             }
             What::Answer(answer) => {
+                if let Some(effect) = answer.seen.effects.first() {
+                    return Found::Changed(Changed { path: effect.path.clone(), how: EFFECT });
+                }
                 for number in numbers {
                     match self.stands(number, checker) {
                         None => return Found::Nothing,
@@ -329,8 +332,25 @@ impl Store {
         Some(verdict)
     }
 
-    /// Keeps an answer, in memory until [`Store::save`].
+    /// What a kept answer rested on, checked or not: for who records a whole run that used it.
+    #[must_use]
+    pub fn observations(&self, key: Key) -> Option<Observations> {
+        let kept = match self.new.get(&key.0) {
+            Some(kept) => kept.clone(),
+            None => self.old.whole(key.0)?,
+        };
+        match kept.what {
+            What::Answer(answer) => Some(answer.seen),
+            What::Opaque { .. } => None,
+        }
+    }
+
+    /// Keeps an answer, in memory until [`Store::save`]. One that left effects is not kept: the
+    /// command has to run for them.
     pub fn put(&mut self, key: Key, answer: Answer) {
+        if !answer.seen.effects.is_empty() {
+            return;
+        }
         if answer.stdout.len() + answer.stderr.len() > LONGEST_OUTPUT {
             return;
         }

@@ -37,20 +37,11 @@ const GRACE: Duration = Duration::from_millis(50);
 /// `PTRACE_EVENT_STOP`, which `libc` lacks on some machines.
 const EVENT_STOP: i32 = 128;
 
-/// What the loop found out.
-pub struct Trace {
-    /// What was seen and done.
-    pub scene: Scene,
-    /// All process and thread ids that the command had.
-    pub ids: Vec<i32>,
-}
-
 struct Loop<'a> {
     scene: Scene,
     tasks: FxHashMap<i32, Task>,
     /// New tasks that stopped before their parent's stop told of them.
     early: FxHashSet<i32>,
-    ids: Vec<i32>,
     root: i32,
     began: bool,
     told: bool,
@@ -66,12 +57,11 @@ pub fn follow(
     go: &OwnedFd,
     silent: &AtomicBool,
     fate: &Sender<Fate>,
-) -> Trace {
+) -> Scene {
     let mut this = Loop {
         scene,
         tasks: FxHashMap::default(),
         early: FxHashSet::default(),
-        ids: Vec::new(),
         root: 0,
         began: false,
         told: false,
@@ -93,7 +83,7 @@ pub fn follow(
         match held {
             Ok(()) => {
                 this.root = root;
-                this.ids.push(root);
+                this.scene.ids.push(root);
                 this.tasks.insert(root, Task::default());
                 // The first stop has to be asked for; then it goes from call to call.
                 let _ = raw::interrupt(root);
@@ -108,7 +98,7 @@ pub fn follow(
     if !this.told {
         let _ = fate.send(Fate::LetGo);
     }
-    Trace { scene: this.scene, ids: this.ids }
+    this.scene
 }
 
 fn read_id(told: &OwnedFd) -> Option<i32> {
@@ -214,9 +204,11 @@ impl Loop<'_> {
             }
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
                 if let Ok(new) = raw::event_message(tid) {
-                    let class = self.tasks.get(&tid).and_then(|t| t.class);
-                    self.tasks.insert(new, Task { class, pending: Pending::Nothing });
-                    self.ids.push(new);
+                    let parent = self.tasks.get(&tid);
+                    let class = parent.and_then(|t| t.class);
+                    let says_proc = parent.is_some_and(|t| t.says_proc);
+                    self.tasks.insert(new, Task { class, says_proc, pending: Pending::Nothing });
+                    self.scene.ids.push(new);
                     if self.early.remove(&new) {
                         let _ = raw::resume(new, 0);
                     }

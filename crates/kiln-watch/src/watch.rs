@@ -135,7 +135,8 @@ pub fn watch(command: Command) -> io::Result<Watched> {
     child.env_clear().envs(command.env.iter().map(|(name, value)| (os(name), os(value))));
     child.current_dir(os(&command.dir));
 
-    let mut scene = Scene { ledger, input: None, outputs: Vec::new(), says_pid: false };
+    let mut scene =
+        Scene { ledger, input: None, outputs: Vec::new(), ids: Vec::new(), says_pid: false };
     match command.stdin {
         Source::Null => child.stdin(Stdio::null()),
         Source::Given(fd) => {
@@ -159,15 +160,15 @@ pub fn watch(command: Command) -> io::Result<Watched> {
     let began = RealEye.now();
     let silent = AtomicBool::new(false);
     let (fate_sender, fate) = mpsc::channel();
-    let (ran, trace) = std::thread::scope(|scope| {
+    let (ran, scene) = std::thread::scope(|scope| {
         let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
         let ran = run(child, out_reader, err_reader, &fate);
         silent.store(true, Ordering::Release);
         (ran, tracer.join())
     });
     let (status, stdout, stderr) = ran?;
-    let seen = match trace {
-        Ok(trace) => passing::close(trace, began, &stdout, &stderr),
+    let seen = match scene {
+        Ok(scene) => passing::close(scene, began, &stdout, &stderr),
         Err(_) => Err(Opaque::new(Why::Refused, "the watching thread failed")),
     };
     Ok(Watched { status, stdout, stderr, seen })

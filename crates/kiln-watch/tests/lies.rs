@@ -330,6 +330,12 @@ fn answers_that_pass_are_never_kept() {
         ("od -N4 /dev/urandom", Why::File),
         ("cat /proc/self/status", Why::File),
         ("cat /proc/uptime", Why::File),
+        ("cat /proc/self/maps", Why::File),
+        ("cat < /proc/self/maps", Why::File),
+        ("grep . /proc/self/maps", Why::File),
+        ("cd /proc/self; cat maps", Why::File),
+        ("env", Why::Word),
+        ("printenv", Why::Program),
         ("mktemp -u", Why::Program),
         ("gcc -march=native -E -x c /dev/null", Why::Word),
     ] {
@@ -346,6 +352,35 @@ fn answers_that_pass_are_never_kept() {
         );
         asker.fresh(text);
     }
+}
+
+#[test]
+fn command_run_for_its_effects() {
+    let (temp, mut asker) = place!();
+    for text in
+        ["mkdir -p d; echo y", "echo x >> log; echo y", "rm -f gone; echo y", "touch stamp; echo y"]
+    {
+        temp.write("work/gone", "");
+        let _ = fs::remove_dir(temp.path("work/d"));
+        assert_eq!(asker.fresh(text), "y\n");
+        temp.write("work/gone", "");
+        let _ = fs::remove_dir(temp.path("work/d"));
+        assert_eq!(asker.fresh(text), "y\n", "{text}");
+    }
+    // What finds its work done has no effects, until it is undone.
+    fs::create_dir(temp.path("work/d")).unwrap();
+    asker.learn("mkdir -p d; echo y");
+    fs::remove_dir(temp.path("work/d")).unwrap();
+    asker.fresh("mkdir -p d; echo y");
+    assert!(temp.path("work/d").is_dir());
+}
+
+#[test]
+fn signals_to_others_are_effects() {
+    let (_temp, mut asker) = place!();
+    asker.ask("kill -0 1");
+    assert_eq!(asker.opaque.as_ref().map(|o| o.why), Some(Why::Call), "{:?}", asker.opaque);
+    asker.learn("cat /dev/null & kill -0 $!; wait; echo y");
 }
 
 #[test]

@@ -1,0 +1,607 @@
+//! What each system call of a watched process means for the ledger: at entry its paths are read
+//! while they still stand in memory, at exit the outcome is noted. It knows nothing of waiting and
+//! resuming.
+
+use crate::calls::{self, Call, Flags};
+use crate::eye::{Eye, Identity, Kind, RealEye};
+use crate::fact::Why;
+use crate::ledger::{Ledger, is_plain_device};
+use crate::programs::{self, Class};
+use crate::tracee;
+
+/// What a task is in the middle of.
+#[derive(Default)]
+pub enum Pending {
+    /// Nothing that matters.
+    #[default]
+    Nothing,
+    /// A call that only matters if it fails for want of something.
+    Failing,
+    /// A number that is not known: it may turn out that the kernel does not know it either.
+    Unknown(i64),
+    Open {
+        path: Vec<u8>,
+        flags: i32,
+        first: bool,
+    },
+    Status {
+        path: Vec<u8>,
+        follow: bool,
+    },
+    Access {
+        path: Vec<u8>,
+        mode: u8,
+    },
+    Link {
+        path: Vec<u8>,
+    },
+    Exec {
+        path: Vec<u8>,
+        argv: Vec<Vec<u8>>,
+    },
+    /// Paths that are about to change, each with whether it is marked for the first time.
+    Change {
+        paths: Vec<(Vec<u8>, bool)>,
+    },
+    Connect,
+    Control(u32),
+    Start,
+}
+
+/// One process or thread.
+#[derive(Default)]
+pub struct Task {
+    /// What is known of the program that it runs.
+    pub class: Option<Class>,
+    /// Whether its arguments name a file of `/proc`.
+    pub says_proc: bool,
+    /// The call that it is in.
+    pub pending: Pending,
+}
+
+/// What all tasks share.
+pub struct Scene {
+    /// What was seen and done.
+    pub ledger: Ledger,
+    /// What the streams lead to that the command was given and that are not kept: input, outputs.
+    pub input: Option<(u64, u64)>,
+    pub outputs: Vec<(u64, u64)>,
+    /// All process and thread ids that the command has had.
+    pub ids: Vec<i32>,
+    /// Whether a text said `$$`, so that a process id in the output is one.
+    pub says_pid: bool,
+}
+
+fn descriptor_argument(arg: u64) -> i32 {
+    arg as u32 as i32
+}
+
+/// How a path that is not an ordinary file's is to be taken.
+enum Special {
+    /// As a file.
+    File,
+    /// Tells nothing that an answer could rest on.
+    Skip,
+    /// Tells something that cannot be told again.
+    Refuse,
+}
+
+/// Files of `/proc/self` that compilers' run-time systems size stacks, heaps and thread pools by.
+const RUNTIME_FILES: &[&[u8]] =
+    &[b"maps", b"cgroup", b"mountinfo", b"status", b"stat", b"auxv", b"limits", b"statm"];
+
+fn special(path: &[u8], task: &Task) -> Special {
+    let compiler = task.class == Some(Class::Compiler);
+    // grep, sed and m4 look there for the end of their stack (libsigsegv). A shell does not, and
+    // whoever is told to read it does it for another reason.
+    if path == b"/proc/self/maps" && !task.says_proc && task.class == Some(Class::Plain) {
+        return Special::Skip;
+    }
+    let or_compiler = if compiler { Special::Skip } else { Special::Refuse };
+    if let Some(rest) = path.strip_prefix(b"/proc/") {
+        let (first, rest) = match rest.iter().position(|b| *b == b'/') {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (rest, &b""[..]),
+        };
+        let own =
+            first == b"self" || first == b"thread-self" || first.iter().all(u8::is_ascii_digit);
+        return match (own, first) {
+            (true, _) if rest.is_empty() || rest == b"exe" || rest.starts_with(b"fd") => {
+                Special::Skip
+            }
+            (true, _) if RUNTIME_FILES.contains(&rest) => or_compiler,
+            (false, b"filesystems" | b"cpuinfo" | b"version" | b"sys" | b"modules") => {
+                Special::File
+            }
+            (false, b"meminfo" | b"stat" | b"loadavg") => or_compiler,
+            _ => Special::Refuse,
+        };
+    }
+    match path {
+        b"/dev/stdin" | b"/dev/stdout" | b"/dev/stderr" | b"/dev/fd" => Special::Skip,
+        b"/dev/random" | b"/dev/urandom" => or_compiler,
+        _ if path.starts_with(b"/dev/fd/") => Special::Skip,
+        _ if path.starts_with(b"/sys/fs/cgroup") => or_compiler,
+        _ => Special::File,
+    }
+}
+
+impl Scene {
+    /// The absolute path that a call names: `None` if it names an open descriptor by an empty path.
+    fn path(
+        &mut self,
+        tid: i32,
+        args: &[u64; 6],
+        dir: Option<usize>,
+        path: usize,
+    ) -> Option<Vec<u8>> {
+        let Some(text) = tracee::string(tid, args[path]) else {
+            // The call will fail with EFAULT, or its memory is out of reach.
+            if args[path] != 0 {
+                self.ledger.refuse(Why::Call, "with a path that cannot be read");
+            }
+            return None;
+        };
+        if text.is_empty() {
+            return None;
+        }
+        if text.starts_with(b"/") {
+            return Some(text);
+        }
+        let base = match dir.map(|d| descriptor_argument(args[d])) {
+            None | Some(libc::AT_FDCWD) => tracee::directory(tid),
+            Some(fd) => tracee::descriptor(tid, fd),
+        };
+        match base {
+            Some(mut base) if base.starts_with(b"/") && !base.ends_with(b" (deleted)") => {
+                if base != b"/" {
+                    base.push(b'/');
+                }
+                base.extend_from_slice(&text);
+                Some(base)
+            }
+            _ => {
+                self.ledger.refuse(Why::File, text);
+                None
+            }
+        }
+    }
+
+    /// A task is about to enter a system call.
+    pub fn enter(&mut self, tid: i32, task: &mut Task, nr: i64, args: &[u64; 6]) {
+        task.pending = Pending::Nothing;
+        let Some(call) = calls::call(nr) else {
+            task.pending = Pending::Unknown(nr);
+            return;
+        };
+        task.pending = match call {
+            Call::Plain => Pending::Failing,
+            Call::Open { dir, path, flags } => self.enter_open(tid, args, dir, path, flags),
+            Call::Status { dir, path, flags, follow } => {
+                let nofollow =
+                    flags.is_some_and(|f| args[f] & libc::AT_SYMLINK_NOFOLLOW as u64 != 0);
+                match self.path(tid, args, dir, path) {
+                    Some(path) => Pending::Status { path, follow: follow && !nofollow },
+                    None => Pending::Failing,
+                }
+            }
+            Call::Access { dir, path, mode } => match self.path(tid, args, dir, path) {
+                Some(path) => Pending::Access { path, mode: (args[mode] & 7) as u8 },
+                None => Pending::Nothing,
+            },
+            Call::Link { dir, path } => match self.path(tid, args, dir, path) {
+                Some(path) => Pending::Link { path },
+                None => Pending::Failing,
+            },
+            Call::Exec { dir, path, argv } => match self.path(tid, args, dir, path) {
+                Some(path) => Pending::Exec {
+                    path,
+                    argv: tracee::strings(tid, args[argv]).unwrap_or_default(),
+                },
+                None => {
+                    self.ledger.refuse(Why::Call, "execveat");
+                    Pending::Nothing
+                }
+            },
+            Call::Names => {
+                match tracee::descriptor(tid, descriptor_argument(args[0])) {
+                    // Which descriptors are open is the command's own doing.
+                    Some(path) if path.starts_with(b"/proc/") && path.ends_with(b"/fd") => {}
+                    Some(path) if path.starts_with(b"/proc/") => {
+                        self.ledger.refuse(Why::File, path)
+                    }
+                    Some(path) => self.ledger.names(&path),
+                    None => {}
+                }
+                Pending::Failing
+            }
+            Call::Change { dir, path, also } => self.enter_change(tid, args, dir, path, also),
+            Call::ChangeOpen => {
+                self.touch_open(tid, descriptor_argument(args[0]));
+                Pending::Failing
+            }
+            Call::Read(fd) => {
+                self.reads(tid, descriptor_argument(args[fd]));
+                Pending::Failing
+            }
+            Call::Write(fd) => {
+                self.writes(tid, descriptor_argument(args[fd]));
+                Pending::Failing
+            }
+            Call::Pass(from, to) => {
+                self.reads(tid, descriptor_argument(args[from]));
+                self.writes(tid, descriptor_argument(args[to]));
+                Pending::Failing
+            }
+            Call::Signal => {
+                // To others it is an effect that no file shows; a group's may be Kiln's own.
+                let to = descriptor_argument(args[0]);
+                if !self.ids.contains(&to) {
+                    self.ledger.refuse(Why::Call, "kill");
+                }
+                Pending::Failing
+            }
+            Call::Socket => {
+                if args[0] != libc::AF_UNIX as u64 {
+                    self.ledger.refuse(Why::Call, "socket");
+                }
+                Pending::Failing
+            }
+            Call::Connect => Pending::Connect,
+            Call::Control => Pending::Control(args[1] as u32),
+            Call::Start(flags) => {
+                if flags.is_some_and(|f| args[f] & libc::CLONE_UNTRACED as u64 != 0) {
+                    self.ledger.refuse(Why::Call, "clone");
+                }
+                Pending::Start
+            }
+            Call::Refuse(name) => {
+                self.ledger.refuse(Why::Call, name);
+                Pending::Nothing
+            }
+        };
+    }
+
+    fn enter_open(
+        &mut self,
+        tid: i32,
+        args: &[u64; 6],
+        dir: Option<usize>,
+        path: usize,
+        flags: Flags,
+    ) -> Pending {
+        let flags = match flags {
+            Flags::At(at) => args[at] as i32,
+            Flags::In(at) => tracee::word(tid, args[at]).unwrap_or(0) as i32,
+            Flags::Creat => libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC,
+        };
+        let Some(path) = self.path(tid, args, dir, path) else { return Pending::Failing };
+        let mut first = false;
+        if writes(flags)
+            && flags & libc::O_TMPFILE != libc::O_TMPFILE
+            && !path.starts_with(b"/dev/")
+        {
+            first = !self.ledger.is_touched(&path);
+            self.ledger.touch(&path, flags & libc::O_TRUNC != 0);
+        }
+        Pending::Open { path, flags, first }
+    }
+
+    fn enter_change(
+        &mut self,
+        tid: i32,
+        args: &[u64; 6],
+        dir: Option<usize>,
+        path: usize,
+        also: Option<(Option<usize>, usize)>,
+    ) -> Pending {
+        // utimensat without a path means the descriptor.
+        if args[path] == 0
+            && let Some(dir) = dir
+        {
+            self.touch_open(tid, descriptor_argument(args[dir]));
+            return Pending::Failing;
+        }
+        let mut paths = Vec::new();
+        for (dir, path, whole) in
+            [Some((dir, path, false)), also.map(|(d, p)| (d, p, true))].into_iter().flatten()
+        {
+            if let Some(path) = self.path(tid, args, dir, path) {
+                let first = !self.ledger.is_touched(&path);
+                self.ledger.touch(&path, whole);
+                paths.push((path, first));
+            }
+        }
+        Pending::Change { paths }
+    }
+
+    fn touch_open(&mut self, tid: i32, fd: i32) {
+        if let Some(path) = tracee::descriptor(tid, fd)
+            && path.starts_with(b"/")
+            && !path.starts_with(b"/dev/")
+            && !path.starts_with(b"/memfd:")
+            && !path.ends_with(b" (deleted)")
+        {
+            self.ledger.touch(&path, false);
+        }
+    }
+
+    fn reads(&mut self, tid: i32, fd: i32) {
+        if self.input.is_some() && fd >= 0 && leads_to(tid, fd) == self.input {
+            self.ledger.refuse(Why::Input, "");
+        }
+    }
+
+    fn writes(&mut self, tid: i32, fd: i32) {
+        if !self.outputs.is_empty()
+            && let Some(to) = leads_to(tid, fd)
+            && self.outputs.contains(&to)
+        {
+            self.ledger.refuse(Why::Output, "");
+        }
+    }
+
+    /// A task has left the system call that it was in. `Pending::Exec` is left to [`Scene::became`]
+    /// unless it failed.
+    pub fn leave(&mut self, tid: i32, task: &mut Task, result: i64) {
+        let pending = std::mem::take(&mut task.pending);
+        let errno = if (-4095..0).contains(&result) { -result as i32 } else { 0 };
+        let told = if errno == 0 { Ok(()) } else { Err(errno) };
+        if calls::is_trouble(errno) && !matches!(pending, Pending::Nothing | Pending::Access { .. })
+        {
+            return self.ledger.refuse(Why::Trouble, format!("errno {errno}"));
+        }
+        match pending {
+            Pending::Nothing | Pending::Failing => {}
+            Pending::Unknown(nr) => {
+                if errno != libc::ENOSYS {
+                    self.ledger.refuse(Why::Call, format!("number {nr}"));
+                }
+            }
+            Pending::Open { path, flags, first } => {
+                self.leave_open(tid, task, &path, flags, first, result as i32, errno);
+            }
+            Pending::Status { path, follow } => match special(&path, task) {
+                Special::File => self.ledger.status(&path, follow, told),
+                Special::Skip => {}
+                Special::Refuse => self.ledger.refuse(Why::File, path),
+            },
+            Pending::Access { path, mode } => match special(&path, task) {
+                Special::File => self.ledger.access(&path, mode, errno),
+                Special::Skip => {}
+                Special::Refuse => self.ledger.refuse(Why::File, path),
+            },
+            Pending::Link { path } => match special(&path, task) {
+                Special::File => self.ledger.link(&path, told),
+                Special::Skip => {}
+                Special::Refuse => self.ledger.refuse(Why::File, path),
+            },
+            Pending::Exec { path, .. } => match errno {
+                0 => {}
+                libc::ENOENT | libc::ENOTDIR => {
+                    // The interpreter of a script may be what is missing; then the script is there.
+                    if RealEye.identity(&path, true).is_ok() {
+                        self.ledger.refuse(Why::NotStarted, path);
+                    } else {
+                        self.ledger.status(&path, true, Err(errno));
+                    }
+                }
+                libc::EACCES => self.ledger.access(&path, 1, errno),
+                _ => self.ledger.refuse(Why::NotStarted, path),
+            },
+            Pending::Change { paths } => self.leave_change(&paths, errno),
+            Pending::Connect => {
+                if errno == 0 || errno == libc::EINPROGRESS {
+                    self.ledger.refuse(Why::Call, "connect");
+                }
+            }
+            Pending::Control(request) => {
+                if errno == 0 && !calls::HARMLESS_CONTROLS.contains(&request) {
+                    self.ledger.refuse(Why::Call, format!("ioctl {request:#x}"));
+                }
+            }
+            Pending::Start => {
+                if errno != 0 && errno != libc::ENOSYS {
+                    self.ledger.refuse(Why::Trouble, "no new process");
+                }
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of one call
+    fn leave_open(
+        &mut self,
+        tid: i32,
+        task: &Task,
+        path: &[u8],
+        flags: i32,
+        first: bool,
+        fd: i32,
+        errno: i32,
+    ) {
+        if errno != 0 {
+            self.ledger.untouch(path, first);
+            return self.failed_open(task, path, flags, errno);
+        }
+        match special(path, task) {
+            Special::File => {}
+            Special::Skip => return,
+            Special::Refuse => return self.ledger.refuse(Why::File, path),
+        }
+        let Some(id) = tracee::descriptor_identity(tid, fd) else {
+            return self.ledger.refuse(Why::File, path);
+        };
+        match id.kind {
+            Kind::Dir => self.ledger.status(path, true, Ok(())),
+            Kind::Other if is_plain_device(&id) => self.ledger.untouch(path, first),
+            Kind::Other if self.ledger.is_touched(path) && !first => {}
+            Kind::Other => self.ledger.refuse(Why::File, path),
+            Kind::Link | Kind::File if flags & libc::O_PATH != 0 => {
+                self.ledger.status(path, flags & libc::O_NOFOLLOW == 0, Ok(()));
+            }
+            Kind::Link | Kind::File => {
+                let reads = flags & libc::O_ACCMODE != libc::O_WRONLY && flags & libc::O_TRUNC == 0;
+                let made = flags & libc::O_CREAT != 0 && self.ledger.is_touched(path);
+                if reads && !made {
+                    self.read_file(tid, task, path, id, fd);
+                }
+            }
+        }
+    }
+
+    fn read_file(&mut self, tid: i32, task: &Task, path: &[u8], id: Identity, fd: i32) {
+        let open = tracee::descriptor_path(tid, fd);
+        if let Some(Class::Interpreter(words)) = task.class {
+            self.scan(words, path, &id, &open);
+        }
+        self.ledger.contents(path, id, &open);
+    }
+
+    /// Looks for words in a text that an interpreter is about to read. Libraries and tables are not
+    /// text: they have a NUL near their beginning.
+    fn scan(&mut self, words: &'static [&'static str], path: &[u8], id: &Identity, open: &[u8]) {
+        const LONGEST: u64 = 4 << 20;
+        if id.size == 0 {
+            return;
+        }
+        let Some(text) = read_some(open, LONGEST) else {
+            return self.ledger.refuse(Why::File, path);
+        };
+        if text.iter().take(512).any(|b| *b == 0) {
+            return;
+        }
+        if id.size > LONGEST {
+            return self.ledger.refuse(Why::File, path);
+        }
+        self.says_pid |= programs::contains(&text, b"$$");
+        if let Some(word) = programs::word_in(words, &text) {
+            self.ledger.refuse(Why::Word, word);
+        }
+    }
+
+    fn failed_open(&mut self, task: &Task, path: &[u8], flags: i32, errno: i32) {
+        match special(path, task) {
+            Special::File => {}
+            Special::Skip => return,
+            Special::Refuse => return self.ledger.refuse(Why::File, path),
+        }
+        let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
+        match errno {
+            libc::EEXIST if exclusive => self.ledger.status(path, false, Ok(())),
+            libc::ENOENT if flags & libc::O_CREAT != 0 => {
+                // What is missing is the place to make it in.
+                let dir = path.iter().rposition(|b| *b == b'/').map_or(&b"/"[..], |at| &path[..at]);
+                self.ledger.status(dir, true, Err(errno));
+            }
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG => {
+                self.ledger.status(path, true, Err(errno))
+            }
+            libc::ELOOP if flags & libc::O_NOFOLLOW != 0 => self.ledger.status(path, false, Ok(())),
+            libc::EISDIR => self.ledger.status(path, true, Ok(())),
+            libc::EACCES if !writes(flags) => self.ledger.access(path, 4, errno),
+            // No terminal: part of every key.
+            libc::ENXIO if path == b"/dev/tty" => {}
+            libc::EINTR => {}
+            _ => self.ledger.refuse(Why::Trouble, path),
+        }
+    }
+
+    fn leave_change(&mut self, paths: &[(Vec<u8>, bool)], errno: i32) {
+        if errno == 0 {
+            return;
+        }
+        for (path, first) in paths {
+            self.ledger.untouch(path, *first);
+        }
+        let Some((path, _)) = paths.first() else { return };
+        match errno {
+            libc::EEXIST if paths.len() == 1 => self.ledger.status(path, false, Ok(())),
+            libc::ENOENT => {
+                // rm -f of nothing, or a directory that is missing: whichever it is, its absence is seen.
+                for (path, _) in paths {
+                    if RealEye.identity(path, false).is_err() {
+                        self.ledger.status(path, false, Err(errno));
+                    }
+                }
+            }
+            libc::EISDIR | libc::ENOTDIR if RealEye.identity(path, false).is_ok() => {
+                self.ledger.status(path, false, Ok(()));
+            }
+            libc::ENOTDIR => self.ledger.status(path, false, Err(errno)),
+            _ => self.ledger.refuse(Why::Trouble, path.clone()),
+        }
+    }
+
+    /// A task has become another program.
+    pub fn became(&mut self, tid: i32, task: &mut Task) {
+        let (path, argv) = match std::mem::take(&mut task.pending) {
+            Pending::Exec { path, argv } => (path, argv),
+            _ => return self.ledger.refuse(Why::Call, "execve"),
+        };
+        let Some(real) = tracee::program(tid) else {
+            return self.ledger.refuse(Why::Program, path);
+        };
+        // A script, its interpreter, and what interprets that: each by the path that was asked for.
+        let mut called = path;
+        for _ in 0..5 {
+            self.look_at(&called);
+            match tracee::interpreter(&called) {
+                Some(next) => called = next,
+                None => break,
+            }
+        }
+        for file in tracee::mapped(tid) {
+            self.look_at(&file);
+        }
+        let Some(program) = programs::lookup(&real, &called) else {
+            let mut what = real.clone();
+            what.extend_from_slice(b", ");
+            what.extend_from_slice(programs::refusal(&real, &called).as_bytes());
+            return self.ledger.refuse(Why::Program, what);
+        };
+        self.ledger.program(&real);
+        task.class = Some(program.class);
+        task.says_proc = argv.iter().any(|a| programs::contains(a, b"/proc/"));
+        if let Some(word) = programs::forbidden_argument(program.class, &argv) {
+            self.ledger.refuse(Why::Word, word);
+        }
+        if matches!(program.class, Class::Interpreter(_)) {
+            self.says_pid |= argv.iter().any(|a| programs::contains(a, b"$$"));
+        }
+    }
+
+    fn look_at(&mut self, path: &[u8]) {
+        match RealEye.identity(path, true) {
+            Ok(id) => self.ledger.contents(path, id, path),
+            Err(_) => self.ledger.refuse(Why::Changed, path),
+        }
+    }
+}
+
+/// Whether a program may come to other rights by being run: under another's eye it would not get
+/// them, so it has to be let go first.
+pub fn gains_rights(path: &[u8]) -> bool {
+    let Ok(id) = RealEye.identity(path, true) else { return false };
+    let mut buffer = [0u8; 32];
+    id.mode & 0o6000 != 0
+        || rustix::fs::getxattr(path, c"security.capability", &mut buffer[..]).is_ok_and(|n| n > 0)
+}
+
+fn writes(flags: i32) -> bool {
+    flags & libc::O_PATH == 0
+        && (flags & libc::O_ACCMODE != libc::O_RDONLY
+            || flags & (libc::O_CREAT | libc::O_TRUNC) != 0)
+}
+
+fn leads_to(tid: i32, fd: i32) -> Option<(u64, u64)> {
+    tracee::descriptor_identity(tid, fd).map(|id| (id.dev, id.ino))
+}
+
+fn read_some(path: &[u8], most: u64) -> Option<Vec<u8>> {
+    use std::io::Read;
+    use std::os::unix::ffi::OsStrExt;
+    let file = std::fs::File::open(std::path::Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
+    let mut text = Vec::new();
+    file.take(most).read_to_end(&mut text).ok()?;
+    Some(text)
+}

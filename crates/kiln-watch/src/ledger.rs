@@ -1,0 +1,296 @@
+//! The ledger of one watched command: what it saw and did, each thing once, and at the end what of
+//! this is somebody else's and what the command only made for itself. It knows nothing of system
+//! calls.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::check::{Checker, Verdict};
+use crate::eye::{Eye, Identity, Kind, RealEye};
+use crate::fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
+
+/// What was asked of a path; a question is asked once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Aspect {
+    Status(bool),
+    Contents,
+    Names,
+    Link,
+    Access(u8),
+}
+
+/// A path that the command changed.
+struct Touch {
+    /// Whether it was there before.
+    before: bool,
+    /// Whether nothing of what was there before can be seen through it any more.
+    whole: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Ledger {
+    facts: FxHashMap<(Vec<u8>, Aspect), Seen>,
+    order: Vec<(Vec<u8>, Aspect)>,
+    touched: BTreeMap<Vec<u8>, Touch>,
+    programs: Vec<Vec<u8>>,
+    opaque: Option<Opaque>,
+}
+
+/// A path without doubled slashes, `.` parts and slashes at the end. `..` stays: it need not lead
+/// where its text says.
+pub fn clean(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    for part in path.split(|b| *b == b'/') {
+        if !part.is_empty() && part != b"." {
+            out.push(b'/');
+            out.extend_from_slice(part);
+        }
+    }
+    if out.is_empty() {
+        out.push(b'/');
+    }
+    out
+}
+
+fn parent(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(0) | None => b"/",
+        Some(at) => &path[..at],
+    }
+}
+
+impl Ledger {
+    /// Notes why the answer cannot be kept; the first reason stays.
+    pub fn refuse(&mut self, why: Why, what: impl Into<Vec<u8>>) {
+        if self.opaque.is_none() {
+            self.opaque = Some(Opaque::new(why, what));
+        }
+    }
+
+    /// Whether a reason was noted.
+    pub fn is_opaque(&self) -> bool {
+        self.opaque.is_some()
+    }
+
+    /// Notes a program that ran, by its real path.
+    pub fn program(&mut self, path: &[u8]) {
+        if !self.programs.iter().any(|p| p == path) {
+            self.programs.push(path.to_vec());
+        }
+    }
+
+    /// Whether what is at a path is the command's own making.
+    fn is_own(&self, path: &[u8]) -> bool {
+        if self.touched.is_empty() {
+            return false;
+        }
+        let path = clean(path);
+        let mut at = &path[..];
+        loop {
+            if let Some(touch) = self.touched.get(at)
+                && (touch.whole || !touch.before)
+            {
+                return true;
+            }
+            if at == b"/" {
+                return false;
+            }
+            at = parent(at);
+        }
+    }
+
+    fn is_known(&self, path: &[u8], aspect: Aspect) -> bool {
+        // One allocation for the key is cheaper than a second map of maps.
+        self.facts.contains_key(&(path.to_vec(), aspect)) || self.is_own(path)
+    }
+
+    fn note(&mut self, path: &[u8], aspect: Aspect, seen: Seen) {
+        let key = (path.to_vec(), aspect);
+        self.order.push(key.clone());
+        self.facts.insert(key, seen);
+    }
+
+    /// A question for a file's state was answered (`Ok`) or failed.
+    pub fn status(&mut self, path: &[u8], follow: bool, told: Result<(), i32>) {
+        if self.is_known(path, Aspect::Status(follow)) {
+            return;
+        }
+        let was = RealEye.identity(path, follow).map(|id| Status::from(&id));
+        if was.is_ok() != told.is_ok() {
+            return self.refuse(Why::Changed, path);
+        }
+        let was = match told {
+            Ok(()) => was,
+            Err(errno) => Err(errno),
+        };
+        self.note(path, Aspect::Status(follow), Seen::Status { follow, was });
+    }
+
+    /// A file was opened for reading; `id` and `open` are what the descriptor leads to.
+    pub fn contents(&mut self, path: &[u8], id: Identity, open: &[u8]) {
+        if self.is_known(path, Aspect::Contents) {
+            return;
+        }
+        if self.touched.contains_key(&clean(path)) {
+            // It reads what it changed only in part: neither the old nor the new state tells all.
+            return self.refuse(Why::Changed, path);
+        }
+        let changing = path.starts_with(b"/proc/") || path.starts_with(b"/sys/");
+        let settled = !changing && id.settled(RealEye.now());
+        let hash = if settled {
+            None
+        } else {
+            match RealEye.contents(if changing { path } else { open }) {
+                Ok(hash) => Some(hash),
+                Err(_) => return self.refuse(Why::File, path),
+            }
+        };
+        self.note(path, Aspect::Contents, Seen::Contents { id, hash, settled });
+    }
+
+    /// A directory is about to be listed.
+    pub fn names(&mut self, path: &[u8]) {
+        if self.is_known(path, Aspect::Names) {
+            return;
+        }
+        match RealEye.identity(path, true) {
+            // The names are hashed at the end, when the command's own files are gone again.
+            Ok(id) => self.note(path, Aspect::Names, Seen::Names { id, hash: 0, settled: false }),
+            Err(_) => self.refuse(Why::Changed, path),
+        }
+    }
+
+    /// A link was read, or was asked for and is none.
+    pub fn link(&mut self, path: &[u8], told: Result<(), i32>) {
+        if self.is_known(path, Aspect::Link) {
+            return;
+        }
+        let was = RealEye.link(path);
+        match (&was, told) {
+            (Ok(_), Ok(())) => {}
+            (Err(a), Err(b)) if *a == b => {}
+            _ => return self.refuse(Why::Changed, path),
+        }
+        self.note(path, Aspect::Link, Seen::Link(was));
+    }
+
+    /// Permission was asked for.
+    pub fn access(&mut self, path: &[u8], mode: u8, errno: i32) {
+        if self.is_known(path, Aspect::Access(mode)) {
+            return;
+        }
+        if RealEye.access(path, mode) != errno {
+            return self.refuse(Why::Changed, path);
+        }
+        self.note(path, Aspect::Access(mode), Seen::Access { mode, errno });
+    }
+
+    /// A path is about to be changed; `whole` if nothing of its old contents will be left.
+    pub fn touch(&mut self, path: &[u8], whole: bool) {
+        let path = clean(path);
+        if let Some(known) = self.touched.get_mut(&path) {
+            known.whole |= whole;
+            return;
+        }
+        // A file beneath a directory that the command made goes with it.
+        if self.is_own(parent(&path)) {
+            return;
+        }
+        let before = RealEye.identity(&path, false).is_ok();
+        self.touched.insert(path, Touch { before, whole });
+    }
+
+    /// A change failed, so nothing was changed by it: forgets the mark if it was the first.
+    pub fn untouch(&mut self, path: &[u8], first: bool) {
+        if first {
+            self.touched.remove(&clean(path));
+        }
+    }
+
+    /// Whether a path is marked as changed.
+    pub fn is_touched(&self, path: &[u8]) -> bool {
+        self.touched.contains_key(&clean(path))
+    }
+
+    /// Closes the ledger: what was seen of the rest of the world, and what is left of what was done.
+    /// Also the paths that came and went.
+    ///
+    /// # Errors
+    /// The reason why the answer cannot be kept.
+    pub fn finish(mut self) -> Result<(Observations, Vec<Vec<u8>>), Opaque> {
+        if let Some(opaque) = self.opaque {
+            return Err(opaque);
+        }
+        let eye = RealEye;
+        let mut effects = Vec::new();
+        let mut passing = Vec::new();
+        for (path, touch) in &self.touched {
+            let after = eye.identity(path, false).ok();
+            match (touch.before, after) {
+                (false, None) => passing.push(path.clone()),
+                (before, after) => {
+                    let after = after.map(|id| Status::from(&id));
+                    effects.push(Effect { path: path.clone(), before, after });
+                }
+            }
+        }
+        let is_passing = |path: &[u8]| {
+            let path = clean(path);
+            passing
+                .iter()
+                .any(|p| path.starts_with(p) && (path.len() == p.len() || path[p.len()] == b'/'))
+        };
+        let changed_in = |dir: &[u8]| {
+            let dir = clean(dir);
+            self.touched.keys().any(|p| parent(p) == dir)
+        };
+        let mut checker = Checker::new(&eye);
+        let mut facts = Vec::with_capacity(self.order.len());
+        for key in self.order {
+            let Some(seen) = self.facts.remove(&key) else { continue };
+            let (path, _) = key;
+            if is_passing(&path) {
+                continue;
+            }
+            let touched = self.touched.contains_key(&clean(&path));
+            let seen = match seen {
+                Seen::Names { id: was, .. } => {
+                    let now = eye.now();
+                    let (Ok(id), Ok(hash)) = (eye.identity(&path, true), eye.names(&path)) else {
+                        return Err(Opaque::new(Why::Changed, path));
+                    };
+                    if id != was && !changed_in(&path) && !touched {
+                        return Err(Opaque::new(Why::Changed, path));
+                    }
+                    Seen::Names { id, hash, settled: id.settled(now) }
+                }
+                seen => seen,
+            };
+            let fact = Fact { path, seen };
+            // What the command itself changed is told as it was before: if that matters, the next
+            // check fails and the command runs again, as it should.
+            if !touched && let Verdict::Fails(_) = checker.verdict(&fact) {
+                return Err(Opaque::new(Why::Changed, fact.path));
+            }
+            facts.push(fact);
+        }
+        // That temporaries could be made is part of what was seen.
+        let mut places: Vec<&[u8]> = passing.iter().map(|p| parent(p)).collect();
+        places.dedup();
+        for place in places {
+            let seen = Seen::Access { mode: 3, errno: eye.access(place, 3) };
+            let fact = Fact { path: place.to_vec(), seen };
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        Ok((Observations { facts, programs: self.programs, effects }, passing))
+    }
+}
+
+/// Whether a descriptor leads to one of the devices that are the same for everyone: null, zero, full.
+pub fn is_plain_device(id: &Identity) -> bool {
+    id.kind == Kind::Other && matches!(id.rdev, 0x103 | 0x105 | 0x107)
+}

@@ -1,0 +1,34 @@
+//! Watches commands, keeps what they said, and says whether it would still be so.
+//!
+//! A command is a function of its text, its directory, its environment, the programs that it ran and
+//! the files that it looked at. [`watch()`] runs one under `ptrace` and returns all of these as
+//! [`Observations`]; [`Checker`] says whether they still stand; [`Store`] keeps answers on disk;
+//! [`RecordingSys`] notes in the same form what Kiln itself looked at.
+//!
+//! This crate knows nothing of make, kernels or recipes. It starts processes only for its caller:
+//! `kiln-exec` is the one that may ask it to.
+
+mod calls;
+pub mod check;
+mod codec;
+pub mod eye;
+pub mod fact;
+mod handlers;
+pub mod key;
+mod ledger;
+mod passing;
+pub mod programs;
+mod raw;
+pub mod record;
+pub mod store;
+mod tracee;
+mod tracer;
+mod watch;
+
+pub use check::{Changed, Checker, still_holds};
+pub use eye::{Eye, Identity, Kind, RealEye};
+pub use fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
+pub use key::{Key, Question, Surroundings};
+pub use record::{Recorder, RecordingSys};
+pub use store::{Answer, Entry, Found, Store};
+pub use watch::{Command, Sink, Source, Watched, watch};

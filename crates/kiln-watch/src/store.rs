@@ -1,0 +1,594 @@
+//! Where answers are kept: one file in the user's cache directory, read whole when Kiln starts and
+//! replaced whole when there is something new to keep. It knows nothing of how commands are watched.
+//!
+//! A store never makes a run fail. What cannot be read is not there, what cannot be written is not
+//! kept; only [`Store::save`] tells, for who asks.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use rustix::fs::FlockOperation;
+
+use crate::check::{Changed, Checker, EFFECT, Verdict};
+use crate::codec::{Reader, Writer};
+use crate::fact::{Fact, Observations, Opaque};
+use crate::key::Key;
+
+/// An answer that is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// The command in one line, for people.
+    pub label: Vec<u8>,
+    /// The exit status as `wait(2)` tells it.
+    pub status: i32,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+    /// What it rested on.
+    pub seen: Observations,
+}
+
+/// What a store says to a question.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// Nothing is known.
+    Nothing,
+    /// It is known that the answer cannot be kept, so watching would be for nothing.
+    Opaque(Opaque),
+    /// An answer was kept, but what it rested on does not stand.
+    Changed(Changed),
+    /// The answer. Its observations are left empty: they were checked.
+    Stands(Answer),
+}
+
+/// One line of a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Its key.
+    pub key: Key,
+    /// The command in one line.
+    pub label: Vec<u8>,
+    /// When it was kept, seconds since the epoch.
+    pub kept: i64,
+    /// When it was last of use (to a day), seconds since the epoch.
+    pub used: i64,
+    /// Its own size on disk in bytes, without the facts that it shares.
+    pub size: usize,
+    /// Why it would be run again now, if it would.
+    pub again: Option<String>,
+}
+
+// The file, `answers-1` in the store's directory:
+//
+//   header   8 bytes "KILNANS1"
+//   records  until the end of the file, each
+//              length    u32, of the body
+//              checksum  u64, xxh3 of tag and body
+//              tag       u8: 1 a fact, 2 an answer, 3 a question known to be opaque
+//              body
+//   fact     see codec.rs; facts are numbered from 0 as they come
+//   answer   key u128, kept i64, used i64 (seconds), label text, status i64, stdout text,
+//            stderr text, number of facts, each by its number, programs, effects
+//   opaque   key u128, kept i64, used i64, label text, reason
+//
+// Facts stand before the answers that use them, each once for all answers: forty probes of one
+// compiler look at the same files. At the first record that is cut off or whose checksum is wrong,
+// reading stops: a damaged tag could make all later numbers lead to other facts. A file of another
+// format has another name and another header.
+//
+// The file is replaced by renaming, under a lock (`lock`), after reading what others have put there
+// meanwhile; nothing is synced, since the checksums tell what a power cut left. Measured: the
+// probes of a 6.1 module build (28 of them) take 60 kB, 70 % of it facts.
+
+const MAGIC: &[u8; 8] = b"KILNANS1";
+const FILE: &str = "answers-1";
+const LOCK: &str = "lock";
+const TEMPORARY: &str = "answers-1.new.";
+/// Length, checksum and tag.
+const FRAME: usize = 4 + 8 + 1;
+const FACT: u8 = 1;
+const ANSWER: u8 = 2;
+const OPAQUE: u8 = 3;
+/// Largest file that is read; a larger one is none of ours.
+const LARGEST: u64 = 256 << 20;
+/// An answer with more output than this is not kept.
+const LONGEST_OUTPUT: usize = 4 << 20;
+/// The day of last use is written, not the moment, so that a run that only reads seldom writes.
+const DAY: i64 = 86_400;
+/// How long an opaque command is believed to be so: a newer Kiln or another text may know better.
+const OPAQUE_DAYS: i64 = 7;
+
+/// A record's body in the file.
+type Span = std::ops::Range<usize>;
+
+/// What was read from a file.
+#[derive(Default)]
+struct Contents {
+    bytes: Vec<u8>,
+    facts: Vec<Span>,
+    answers: FxHashMap<u128, (u8, Span)>,
+}
+
+impl Contents {
+    fn read(path: &Path) -> Self {
+        Self::try_read(path).unwrap_or_default()
+    }
+
+    fn try_read(path: &Path) -> Option<Self> {
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path)
+            .ok()?;
+        let meta = file.metadata().ok()?;
+        // Answers are believed, so only those that nobody else could have put there.
+        let mine = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
+        if !mine || !meta.is_file() || meta.len() > LARGEST {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(meta.len() as usize + 1);
+        io::Read::read_to_end(&mut io::Read::take(file, LARGEST), &mut bytes).ok()?;
+        Some(Self::parse(bytes))
+    }
+
+    fn parse(bytes: Vec<u8>) -> Self {
+        let mut this = Contents::default();
+        if !bytes.starts_with(MAGIC) {
+            return this;
+        }
+        let mut at = MAGIC.len();
+        while let Some(head) = bytes.get(at..at + FRAME) {
+            let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            let (sum, tag) = (&head[4..12], head[12]);
+            let start = at + FRAME;
+            let Some(body) = start.checked_add(length).and_then(|end| bytes.get(start..end)) else {
+                break;
+            };
+            at = start + length;
+            if checksum(tag, body).to_le_bytes()[..] != *sum {
+                break;
+            }
+            match tag {
+                FACT => this.facts.push(start..at),
+                ANSWER | OPAQUE => {
+                    if let Some(key) = Reader(body).u128() {
+                        this.answers.insert(key, (tag, start..at));
+                    }
+                }
+                _ => {}
+            }
+        }
+        this.bytes = bytes;
+        this
+    }
+
+    fn fact(&self, number: usize) -> Option<Fact> {
+        let span = self.facts.get(number)?.clone();
+        Reader(self.bytes.get(span)?).fact()
+    }
+
+    /// An entry without its facts, and the facts' numbers.
+    fn entry(&self, key: u128) -> Option<(Kept, Vec<usize>)> {
+        let (tag, span) = self.answers.get(&key)?;
+        let mut r = Reader(self.bytes.get(span.clone())?);
+        r.u128()?;
+        let (kept, used) = (r.i64()?, r.i64()?);
+        let label = r.text()?.to_vec();
+        if *tag == OPAQUE {
+            let what = What::Opaque { label, opaque: r.opaque()? };
+            return Some((Kept { kept, used, what }, Vec::new()));
+        }
+        let status = i32::try_from(r.i64()?).ok()?;
+        let (stdout, stderr) = (r.text()?.to_vec(), r.text()?.to_vec());
+        let mut numbers = Vec::new();
+        for _ in 0..r.number()? {
+            numbers.push(usize::try_from(r.number()?).ok()?);
+        }
+        let mut seen = Observations::default();
+        for _ in 0..r.number()? {
+            seen.programs.push(r.text()?.to_vec());
+        }
+        for _ in 0..r.number()? {
+            seen.effects.push(r.effect()?);
+        }
+        let answer = Answer { label, status, stdout, stderr, seen };
+        Some((Kept { kept, used, what: What::Answer(answer) }, numbers))
+    }
+
+    fn whole(&self, key: u128) -> Option<Kept> {
+        let (mut kept, numbers) = self.entry(key)?;
+        if let What::Answer(answer) = &mut kept.what {
+            for number in numbers {
+                answer.seen.facts.push(self.fact(number)?);
+            }
+        }
+        Some(kept)
+    }
+}
+
+fn checksum(tag: u8, body: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(body, tag.into())
+}
+
+/// An entry in memory.
+#[derive(Clone)]
+struct Kept {
+    kept: i64,
+    used: i64,
+    what: What,
+}
+
+#[derive(Clone)]
+enum What {
+    Answer(Answer),
+    Opaque { label: Vec<u8>, opaque: Opaque },
+}
+
+/// See the module.
+pub struct Store {
+    dir: PathBuf,
+    most: usize,
+    old: Contents,
+    /// What is known of the old facts: only within one [`Checker`]'s life.
+    verdicts: Vec<Option<Option<Changed>>>,
+    /// Entries of this run.
+    new: FxHashMap<u128, Kept>,
+    /// Facts that can be said with fresher stamps.
+    refreshed: FxHashMap<Fact, Fact>,
+    /// Entries that were of use and are marked with an older day.
+    used: FxHashSet<u128>,
+}
+
+fn seconds() -> i64 {
+    rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec
+}
+
+impl Store {
+    /// The store in a directory (`$XDG_CACHE_HOME/kiln`), which need not exist. `most` is the size in
+    /// bytes that its file is kept under.
+    #[must_use]
+    pub fn open(dir: &Path, most: usize) -> Self {
+        let old = Contents::read(&dir.join(FILE));
+        Store {
+            dir: dir.to_path_buf(),
+            most,
+            verdicts: vec![None; old.facts.len()],
+            old,
+            new: FxHashMap::default(),
+            refreshed: FxHashMap::default(),
+            used: FxHashSet::default(),
+        }
+    }
+
+    /// Forgets what was checked: files may have changed since.
+    pub fn forget_checks(&mut self) {
+        self.verdicts.iter_mut().for_each(|v| *v = None);
+    }
+
+    /// Answers a question, if the answer is known and stands. Facts that were checked once are not
+    /// checked again until [`Store::forget_checks`].
+    pub fn get(&mut self, key: Key, checker: &mut Checker<'_>) -> Found {
+        if let Some(kept) = self.new.get(&key.0) {
+            return match &kept.what {
+                What::Opaque { opaque, .. } => Found::Opaque(opaque.clone()),
+                What::Answer(answer) => match checker.check(&answer.seen) {
+                    Ok(()) => {
+                        Found::Stands(Answer { seen: Observations::default(), ..answer.clone() })
+                    }
+                    Err(changed) => Found::Changed(changed),
+                },
+            };
+        }
+        let Some((kept, numbers)) = self.old.entry(key.0) else { return Found::Nothing };
+        let now = seconds();
+        let found = match kept.what {
+            What::Opaque { opaque, .. } => {
+                if !(0..OPAQUE_DAYS * DAY).contains(&(now - kept.kept)) {
+                    return Found::Nothing;
+                }
+                Found::Opaque(opaque)
+            }
+            What::Answer(answer) => {
+                if let Some(effect) = answer.seen.effects.first() {
+                    return Found::Changed(Changed { path: effect.path.clone(), how: EFFECT });
+                }
+                for number in numbers {
+                    match self.stands(number, checker) {
+                        None => return Found::Nothing,
+                        Some(Some(changed)) => return Found::Changed(changed),
+                        Some(None) => {}
+                    }
+                }
+                Found::Stands(answer)
+            }
+        };
+        if !(0..DAY).contains(&(now - kept.used)) {
+            self.used.insert(key.0);
+        }
+        found
+    }
+
+    /// Whether an old fact stands; the outer `None` if there is no such fact.
+    fn stands(&mut self, number: usize, checker: &mut Checker<'_>) -> Option<Option<Changed>> {
+        if let Some(known) = self.verdicts.get(number)? {
+            return Some(known.clone());
+        }
+        let fact = self.old.fact(number)?;
+        let verdict = match checker.verdict(&fact) {
+            Verdict::Holds => None,
+            Verdict::Fails(how) => Some(Changed { path: fact.path, how }),
+            Verdict::Refreshed(seen) => {
+                let fresh = Fact { path: fact.path.clone(), seen };
+                self.refreshed.insert(fact, fresh);
+                None
+            }
+        };
+        self.verdicts[number] = Some(verdict.clone());
+        Some(verdict)
+    }
+
+    /// What a kept answer rested on, checked or not: for who records a whole run that used it.
+    #[must_use]
+    pub fn observations(&self, key: Key) -> Option<Observations> {
+        let kept = match self.new.get(&key.0) {
+            Some(kept) => kept.clone(),
+            None => self.old.whole(key.0)?,
+        };
+        match kept.what {
+            What::Answer(answer) => Some(answer.seen),
+            What::Opaque { .. } => None,
+        }
+    }
+
+    /// Keeps an answer, in memory until [`Store::save`]. One that left effects is not kept: the
+    /// command has to run for them.
+    pub fn put(&mut self, key: Key, answer: Answer) {
+        if !answer.seen.effects.is_empty() {
+            return;
+        }
+        if answer.stdout.len() + answer.stderr.len() > LONGEST_OUTPUT {
+            return;
+        }
+        let now = seconds();
+        self.new.insert(key.0, Kept { kept: now, used: now, what: What::Answer(answer) });
+    }
+
+    /// Keeps that a command's answer cannot be kept. Reasons that may not be so the next time (a
+    /// signal, a full disk) are not kept.
+    pub fn put_opaque(&mut self, key: Key, label: Vec<u8>, opaque: Opaque) {
+        use crate::fact::Why;
+        if matches!(
+            opaque.why,
+            Why::Refused | Why::Trouble | Why::Signal | Why::Changed | Why::NotStarted
+        ) {
+            return;
+        }
+        let now = seconds();
+        self.new.insert(key.0, Kept { kept: now, used: now, what: What::Opaque { label, opaque } });
+    }
+
+    /// Whether [`Store::save`] would write anything.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !(self.new.is_empty() && self.refreshed.is_empty() && self.used.is_empty())
+    }
+
+    /// Writes what is new, beside what others wrote meanwhile. The store goes on with what it has.
+    ///
+    /// # Errors
+    /// Why it could not be written: nothing is kept then, and the old file is as it was.
+    pub fn save(&mut self) -> io::Result<()> {
+        if !self.has_news() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        let latest = Contents::read(&self.dir.join(FILE));
+        let now = seconds();
+        let mut entries: Vec<(u128, Kept)> = Vec::new();
+        for key in latest.answers.keys().filter(|key| !self.new.contains_key(key)) {
+            if let Some(mut kept) = latest.whole(*key) {
+                if self.used.contains(key) {
+                    kept.used = now;
+                }
+                entries.push((*key, kept));
+            }
+        }
+        entries.extend(self.new.iter().map(|(key, kept)| (*key, kept.clone())));
+        for (_, kept) in &mut entries {
+            if let What::Answer(answer) = &mut kept.what {
+                for fact in &mut answer.seen.facts {
+                    if let Some(fresh) = self.refreshed.get(fact) {
+                        *fact = fresh.clone();
+                    }
+                }
+            }
+        }
+        // The newest first; what does not fit is what was of use the longest ago. A time from the
+        // future (a clock that jumped) counts as old.
+        entries.sort_by_key(|(key, kept)| {
+            (std::cmp::Reverse(if kept.used <= now + DAY { kept.used } else { 0 }), *key)
+        });
+        let bytes = encode(&entries, self.most);
+        self.replace(&bytes)?;
+        self.new.clear();
+        self.refreshed.clear();
+        self.used.clear();
+        self.old = Contents::parse(bytes);
+        self.verdicts = vec![None; self.old.facts.len()];
+        Ok(())
+    }
+
+    /// Throws everything away.
+    ///
+    /// # Errors
+    /// Why the file could not be removed.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.new.clear();
+        self.refreshed.clear();
+        self.used.clear();
+        self.old = Contents::default();
+        self.verdicts.clear();
+        if !self.dir.exists() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
+        match fs::remove_file(self.dir.join(FILE)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// The size of the file, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.old.bytes.len()
+    }
+
+    /// All entries, the last used first, with what a check says of each now.
+    pub fn entries(&mut self, checker: &mut Checker<'_>) -> Vec<Entry> {
+        let keys: Vec<u128> = self.old.answers.keys().copied().collect();
+        let mut entries = Vec::new();
+        for key in keys {
+            let Some((kept, numbers)) = self.old.entry(key) else { continue };
+            let size = self.old.answers.get(&key).map_or(0, |(_, span)| span.len() + FRAME);
+            let (label, again) = match kept.what {
+                What::Opaque { label, opaque } => (label, Some(opaque.to_string())),
+                What::Answer(answer) => {
+                    let again = numbers.into_iter().find_map(|n| match self.stands(n, checker) {
+                        None => Some("a part of it was damaged".to_owned()),
+                        Some(changed) => changed.map(|c| c.to_string()),
+                    });
+                    (answer.label, again)
+                }
+            };
+            entries.push(Entry {
+                key: Key(key),
+                label,
+                kept: kept.kept,
+                used: kept.used,
+                size,
+                again,
+            });
+        }
+        entries.sort_by_key(|e| (std::cmp::Reverse(e.used), e.key));
+        entries
+    }
+
+    /// Makes the directory if need be and locks it. Another Kiln that writes is waited for shortly.
+    fn lock(&self) -> io::Result<fs::File> {
+        const TRIES: u32 = 50;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        // Run by root in a user's environment, Kiln must not leave files there that are root's.
+        if fs::metadata(&self.dir)?.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the cache directory is another user's",
+            ));
+        }
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(self.dir.join(LOCK))?;
+        for _ in 0..TRIES {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+        // Left over by a Kiln that was killed; under the lock nobody else is writing one.
+        if let Ok(dir) = fs::read_dir(&self.dir) {
+            for entry in dir.flatten() {
+                if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+        let temporary = self.dir.join(format!("{TEMPORARY}{}", std::process::id()));
+        let written = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&temporary, self.dir.join(FILE)));
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+}
+
+/// Writes entries with their facts, in order, as long as they fit.
+fn encode(entries: &[(u128, Kept)], most: usize) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    let mut numbers: FxHashMap<&Fact, u64> = FxHashMap::default();
+    for (key, kept) in entries {
+        let begin = out.len();
+        let known = numbers.len();
+        let mut w = Writer::default();
+        w.u128(*key);
+        w.i64(kept.kept);
+        w.i64(kept.used);
+        let tag = match &kept.what {
+            What::Opaque { label, opaque } => {
+                w.text(label);
+                w.opaque(opaque);
+                OPAQUE
+            }
+            What::Answer(answer) => {
+                w.text(&answer.label);
+                w.i64(answer.status.into());
+                w.text(&answer.stdout);
+                w.text(&answer.stderr);
+                w.number(answer.seen.facts.len() as u64);
+                for fact in &answer.seen.facts {
+                    let next = numbers.len() as u64;
+                    let number = *numbers.entry(fact).or_insert_with(|| {
+                        let mut f = Writer::default();
+                        f.fact(fact);
+                        record(&mut out, FACT, &f.0);
+                        next
+                    });
+                    w.number(number);
+                }
+                w.number(answer.seen.programs.len() as u64);
+                answer.seen.programs.iter().for_each(|p| w.text(p));
+                w.number(answer.seen.effects.len() as u64);
+                answer.seen.effects.iter().for_each(|e| w.effect(e));
+                ANSWER
+            }
+        };
+        record(&mut out, tag, &w.0);
+        if out.len() > most {
+            out.truncate(begin);
+            numbers.retain(|_, number| (*number as usize) < known);
+            // A smaller one may still fit, but what is dropped is to be the oldest.
+            break;
+        }
+    }
+    out
+}
+
+fn record(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
+    // Bodies are bounded far below 4 GiB by LONGEST_OUTPUT and the limit of the whole.
+    let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&checksum(tag, body).to_le_bytes());
+    out.push(tag);
+    out.extend_from_slice(body);
+}

@@ -1,0 +1,260 @@
+//! The loop that follows a command and all that it starts: every stop of every task comes here, is
+//! told to the [`Scene`], and the task goes on. Once the answer cannot be kept there is nothing more
+//! to learn, and every task is let go to run undisturbed.
+//!
+//! The loop runs on a thread of its own, for three reasons: the system ties a traced task to the
+//! thread that traces it; the thread waits only for its own (`__WNOTHREAD`), so no other child of the
+//! process is taken from whoever waits for it; and when the thread ends the kernel lets go of all
+//! that is left, so nothing can stay stopped. (Others must not wait for *any* child of the process,
+//! or they would see these stops.)
+
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use rustix::process::WaitOptions;
+
+use crate::calls;
+use crate::fact::Why;
+use crate::handlers::{Pending, Scene, Task, gains_rights};
+use crate::raw::{self, Stop};
+
+/// What became of the command's first process.
+pub enum Fate {
+    /// It ended, and was waited for here.
+    Ended(ExitStatus),
+    /// It is not traced (any more); its parent has to wait for it.
+    LetGo,
+}
+
+/// How long processes that outlive the command are waited for once nothing can come from them.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// `PTRACE_EVENT_STOP`, which `libc` lacks on some machines.
+const EVENT_STOP: i32 = 128;
+
+struct Loop<'a> {
+    scene: Scene,
+    tasks: FxHashMap<i32, Task>,
+    /// New tasks that stopped before their parent's stop told of them.
+    early: FxHashSet<i32>,
+    root: i32,
+    began: bool,
+    told: bool,
+    letting_go: bool,
+    fate: &'a Sender<Fate>,
+}
+
+/// Takes hold of the child that tells its id through `told`, lets it begin through `go`, and follows
+/// it to the end. `silent` says that all output has been read to its end.
+pub fn follow(
+    scene: Scene,
+    told: &OwnedFd,
+    go: &OwnedFd,
+    silent: &AtomicBool,
+    fate: &Sender<Fate>,
+) -> Scene {
+    let mut this = Loop {
+        scene,
+        tasks: FxHashMap::default(),
+        early: FxHashSet::default(),
+        root: 0,
+        began: false,
+        told: false,
+        letting_go: false,
+        fate,
+    };
+    if let Some(root) = read_id(told) {
+        let options = libc::PTRACE_O_TRACESYSGOOD
+            | libc::PTRACE_O_TRACEFORK
+            | libc::PTRACE_O_TRACEVFORK
+            | libc::PTRACE_O_TRACECLONE
+            | libc::PTRACE_O_TRACEEXEC;
+        // Not EXITKILL: if Kiln dies, its children fare as any make's would.
+        let held = if calls::MACHINE.is_some() {
+            raw::seize(root, options)
+        } else {
+            Err(std::io::ErrorKind::Unsupported.into())
+        };
+        match held {
+            Ok(()) => {
+                this.root = root;
+                this.scene.ids.push(root);
+                this.tasks.insert(root, Task::default());
+                // The first stop has to be asked for; then it goes from call to call.
+                let _ = raw::interrupt(root);
+            }
+            Err(e) => this.scene.ledger.refuse(Why::Refused, e.to_string()),
+        }
+    }
+    let _ = rustix::io::write(go, b"g");
+    if this.root != 0 {
+        this.run(silent);
+    }
+    if !this.told {
+        let _ = fate.send(Fate::LetGo);
+    }
+    this.scene
+}
+
+fn read_id(told: &OwnedFd) -> Option<i32> {
+    let mut bytes = [0u8; 4];
+    loop {
+        match rustix::io::read(told, &mut bytes) {
+            Ok(4) => return Some(i32::from_ne_bytes(bytes)),
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return None,
+        }
+    }
+}
+
+impl Loop<'_> {
+    fn run(&mut self, silent: &AtomicBool) {
+        let all = WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD) as u32);
+        let mut quiet_since: Option<Instant> = None;
+        loop {
+            // After the command's own end, the rest is only looked after for a while.
+            let ended = self.told && !self.letting_go;
+            let options = if ended { all | WaitOptions::NOHANG } else { all };
+            match rustix::process::waitpid(None, options) {
+                Ok(Some((pid, status))) => {
+                    self.stop(pid.as_raw_nonzero().get(), status.as_raw());
+                }
+                Ok(None) => {
+                    if silent.load(Ordering::Acquire)
+                        && quiet_since.get_or_insert_with(Instant::now).elapsed() > GRACE
+                    {
+                        self.scene.ledger.refuse(Why::LeftBehind, "");
+                        return;
+                    }
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn tell(&mut self, fate: Fate) {
+        if !self.told {
+            self.told = true;
+            let _ = self.fate.send(fate);
+        }
+    }
+
+    fn stop(&mut self, tid: i32, status: i32) {
+        if !libc::WIFSTOPPED(status) {
+            return self.ended(tid, status);
+        }
+        let signal = (status >> 8) & 0xff;
+        let event = status >> 16;
+        if !self.letting_go {
+            let listening = self.look(tid, signal, event);
+            if listening {
+                return;
+            }
+            if self.scene.ledger.is_opaque() {
+                self.letting_go = true;
+                for other in self.tasks.keys() {
+                    let _ = raw::interrupt(*other);
+                }
+            }
+        }
+        // A signal that was on its way is delivered; stops that are no signal's deliver none.
+        let deliver = if event == 0 && signal != (libc::SIGTRAP | 0x80) { signal } else { 0 };
+        if self.letting_go {
+            let _ = raw::detach(tid, deliver);
+            self.tasks.remove(&tid);
+            if tid == self.root {
+                self.tell(Fate::LetGo);
+            }
+        } else if !self.early.contains(&tid) {
+            let _ = raw::resume(tid, deliver);
+        }
+    }
+
+    fn ended(&mut self, tid: i32, status: i32) {
+        self.tasks.remove(&tid);
+        self.early.remove(&tid);
+        // SIGPIPE is how a pipeline ends early, and no accident.
+        if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) != libc::SIGPIPE {
+            self.scene.ledger.refuse(Why::Signal, libc::WTERMSIG(status).to_string());
+        }
+        if tid == self.root {
+            self.tell(Fate::Ended(ExitStatus::from_raw(status)));
+        }
+    }
+
+    /// Takes in what a stop says; true if the task is to stay in its stop.
+    fn look(&mut self, tid: i32, signal: i32, event: i32) -> bool {
+        match event {
+            0 if signal == (libc::SIGTRAP | 0x80) => self.at_call(tid),
+            EVENT_STOP => {
+                if matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) {
+                    let _ = raw::listen(tid);
+                    return true;
+                }
+                if !self.tasks.contains_key(&tid) {
+                    self.early.insert(tid);
+                }
+            }
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
+                if let Ok(new) = raw::event_message(tid) {
+                    let parent = self.tasks.get(&tid);
+                    let class = parent.and_then(|t| t.class);
+                    let says_proc = parent.is_some_and(|t| t.says_proc);
+                    self.tasks.insert(new, Task { class, says_proc, pending: Pending::Nothing });
+                    self.scene.ids.push(new);
+                    if self.early.remove(&new) {
+                        let _ = raw::resume(new, 0);
+                    }
+                }
+            }
+            libc::PTRACE_EVENT_EXEC => {
+                // A thread that becomes a program takes the id of its process.
+                let former = raw::event_message(tid).unwrap_or(tid);
+                let mut task = self.tasks.remove(&former).unwrap_or_default();
+                self.scene.became(tid, &mut task);
+                self.tasks.insert(tid, task);
+                self.began = true;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    fn at_call(&mut self, tid: i32) {
+        let Some(task) = self.tasks.get_mut(&tid) else { return };
+        match raw::syscall(tid) {
+            Ok(Stop::Entry { arch, nr, args }) => {
+                // Bit 30 marks the x32 calls of x86-64.
+                if Some(arch) != calls::MACHINE || nr & (1 << 30) != 0 {
+                    return self.scene.ledger.refuse(Why::Machine, "");
+                }
+                let nr = nr as i64;
+                if !self.began && !matches!(calls::call(nr), Some(calls::Call::Exec { .. })) {
+                    return;
+                }
+                self.scene.enter(tid, task, nr, &args);
+                if let Pending::Exec { path, .. } = &task.pending
+                    && gains_rights(path)
+                {
+                    self.scene.ledger.refuse(Why::Program, path.clone());
+                }
+            }
+            Ok(Stop::Exit { result }) => {
+                if self.began {
+                    self.scene.leave(tid, task, result);
+                } else if matches!(task.pending, Pending::Exec { .. }) && result < 0 {
+                    // Let go before whoever started it learns of it and waits for it.
+                    self.scene.ledger.refuse(Why::NotStarted, format!("errno {}", -result));
+                }
+            }
+            Ok(Stop::Neither) | Err(_) => {}
+        }
+    }
+}

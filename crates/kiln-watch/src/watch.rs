@@ -1,0 +1,239 @@
+//! Running one command and watching it. It knows nothing of make's shells and recipes, nor of where
+//! answers are kept.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::pipe::PipeFlags;
+
+use crate::eye::{Eye, RealEye};
+use crate::fact::{Observations, Opaque, Why};
+use crate::handlers::Scene;
+use crate::ledger::{Ledger, is_plain_device};
+use crate::passing;
+use crate::tracer::{self, Fate};
+
+/// Where standard input comes from.
+pub enum Source {
+    /// `/dev/null`.
+    Null,
+    /// A descriptor. What is read from it is not known to Kiln, so a command that reads it is opaque.
+    Given(OwnedFd),
+}
+
+/// Where an output goes.
+pub enum Sink {
+    /// It is kept, and part of the answer.
+    Kept,
+    /// A descriptor. A command that writes there is opaque.
+    Given(OwnedFd),
+}
+
+/// A command to run.
+pub struct Command {
+    /// The program: a path, or a name that is looked for in the `PATH` of `env`.
+    pub program: Vec<u8>,
+    /// Its arguments, the name it is called by first.
+    pub argv: Vec<Vec<u8>>,
+    /// Its whole environment.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The directory it runs in, absolute.
+    pub dir: Vec<u8>,
+    /// Standard input.
+    pub stdin: Source,
+    /// Standard output.
+    pub stdout: Sink,
+    /// Standard error.
+    pub stderr: Sink,
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Watched {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output, if that is kept.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, if that is kept.
+    pub stderr: Vec<u8>,
+    /// What its answer rested on, or why it has to run again every time. [`Why::Refused`] says that
+    /// the system allows no watching: the command ran all the same, and there is no use in asking
+    /// again for the next one.
+    pub seen: Result<Observations, Opaque>,
+}
+
+fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
+
+/// Finds a program as `execvp(3)` does, noting each place where it was looked for in vain.
+fn find(command: &Command, ledger: &mut Ledger) -> io::Result<Vec<u8>> {
+    if command.program.contains(&b'/') {
+        return Ok(command.program.clone());
+    }
+    let path = command.env.iter().rev().find(|(name, _)| name == b"PATH").map(|(_, v)| &v[..]);
+    let mut refused = false;
+    for dir in path.unwrap_or(b"/bin:/usr/bin").split(|b| *b == b':') {
+        let mut at =
+            if dir.starts_with(b"/") { Vec::new() } else { [&command.dir[..], b"/"].concat() };
+        at.extend_from_slice(dir);
+        at.push(b'/');
+        at.extend_from_slice(&command.program);
+        match RealEye.identity(&at, true) {
+            Err(errno) => ledger.status(&at, true, Err(errno)),
+            Ok(_) => match RealEye.access(&at, 1) {
+                0 => return Ok(at),
+                errno => {
+                    refused = true;
+                    ledger.access(&at, 1, errno);
+                }
+            },
+        }
+    }
+    Err(io::Error::from_raw_os_error(if refused { libc::EACCES } else { libc::ENOENT }))
+}
+
+/// What a stream leads to, unless it is `/dev/null` or its like.
+fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
+    let id = crate::eye::identity_of(&rustix::fs::fstat(fd).ok()?);
+    (!is_plain_device(&id)).then_some((id.dev, id.ino))
+}
+
+/// An output's writing end for the child and, if it is kept, the reading end.
+fn sink(how: Sink) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+    match how {
+        Sink::Given(fd) => Ok((fd, None)),
+        Sink::Kept => {
+            let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+            Ok((writer, Some(reader)))
+        }
+    }
+}
+
+/// Runs a command and waits for it, watching what it and all that it starts see and do.
+///
+/// # Errors
+/// If the command cannot be started, as `execve(2)` and `fork(2)` say.
+pub fn watch(command: Command) -> io::Result<Watched> {
+    let mut ledger = Ledger::default();
+    let program = find(&command, &mut ledger)?;
+    // The directory's own state is part of what the command sees by being there.
+    ledger.status(&command.dir, true, Ok(()));
+
+    let mut child = std::process::Command::new(PathBuf::from(os(&program)));
+    if let Some((name, rest)) = command.argv.split_first() {
+        child.arg0(os(name)).args(rest.iter().map(|a| os(a)));
+    }
+    child.env_clear().envs(command.env.iter().map(|(name, value)| (os(name), os(value))));
+    child.current_dir(os(&command.dir));
+
+    let mut scene =
+        Scene { ledger, input: None, outputs: Vec::new(), ids: Vec::new(), says_pid: false };
+    match command.stdin {
+        Source::Null => child.stdin(Stdio::null()),
+        Source::Given(fd) => {
+            scene.input = far_end(&fd);
+            child.stdin(fd)
+        }
+    };
+    let (out, out_reader) = sink(command.stdout)?;
+    let (err, err_reader) = sink(command.stderr)?;
+    for (writer, kept) in [(&out, &out_reader), (&err, &err_reader)] {
+        if kept.is_none() {
+            scene.outputs.extend(far_end(writer));
+        }
+    }
+    child.stdout(out).stderr(err);
+
+    let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    crate::raw::hold_before_exec(&mut child, tell, gone);
+
+    let began = RealEye.now();
+    let silent = AtomicBool::new(false);
+    let (fate_sender, fate) = mpsc::channel();
+    let (ran, scene) = std::thread::scope(|scope| {
+        let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
+        let ran = run(child, out_reader, err_reader, &fate);
+        silent.store(true, Ordering::Release);
+        (ran, tracer.join())
+    });
+    let (status, stdout, stderr) = ran?;
+    let seen = match scene {
+        Ok(scene) => passing::close(scene, began, &stdout, &stderr),
+        Err(_) => Err(Opaque::new(Why::Refused, "the watching thread failed")),
+    };
+    Ok(Watched { status, stdout, stderr, seen })
+}
+
+type Ran = (ExitStatus, Vec<u8>, Vec<u8>);
+
+/// Starts the child, reads its outputs to their ends, and learns how it ended.
+fn run(
+    mut command: std::process::Command,
+    out: Option<OwnedFd>,
+    err: Option<OwnedFd>,
+    fate: &mpsc::Receiver<Fate>,
+) -> io::Result<Ran> {
+    // Nobody but the tracer may wait for the child while it is traced; `spawn` does so only if the
+    // program could not be started, and by then the tracer has let go.
+    let spawned = command.spawn();
+    // The command holds our copies of the writing ends.
+    drop(command);
+    let mut child = spawned?;
+    let (stdout, stderr) = drain(out, err)?;
+    let status = match fate.recv() {
+        Ok(Fate::Ended(status)) => status,
+        Ok(Fate::LetGo) | Err(_) => child.wait()?,
+    };
+    Ok((status, stdout, stderr))
+}
+
+/// Reads both to their ends, whichever has something first.
+fn drain(out: Option<OwnedFd>, err: Option<OwnedFd>) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let mut open = [out, err];
+    let mut texts = [Vec::new(), Vec::new()];
+    let mut buffer = vec![0u8; 1 << 16];
+    loop {
+        let ready: Vec<usize> = {
+            let which: Vec<usize> = (0..2).filter(|i| open[*i].is_some()).collect();
+            let mut polled: Vec<PollFd<'_>> = which
+                .iter()
+                .filter_map(|i| open[*i].as_ref())
+                .map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN))
+                .collect();
+            if polled.is_empty() {
+                let [stdout, stderr] = texts;
+                return Ok((stdout, stderr));
+            }
+            match rustix::event::poll(&mut polled, None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(e) => return Err(e.into()),
+            }
+            which
+                .iter()
+                .zip(&polled)
+                .filter(|(_, p)| !p.revents().is_empty())
+                .map(|(i, _)| *i)
+                .collect()
+        };
+        for i in ready {
+            let Some(fd) = &open[i] else { continue };
+            match rustix::io::read(fd, &mut buffer) {
+                Ok(0) => open[i] = None,
+                Ok(n) => texts[i].extend_from_slice(&buffer[..n]),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+}

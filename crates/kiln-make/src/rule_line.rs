@@ -9,7 +9,53 @@ use crate::read::{Modified, Pending, modified_assignment};
 use crate::var::{Flavor, Origin};
 use crate::{Fatal, Make, Result};
 
+/// Bytes of names that mean nothing to make: no quoting, no wildcard, no reference.
+const PLAIN: [bool; 256] = {
+    let mut t = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        t[i] = b.is_ascii_alphanumeric()
+            || matches!(b, b'_' | b'-' | b'/' | b'.' | b'+' | b',' | b'@');
+        i += 1;
+    }
+    t
+};
+
 impl Make {
+    /// A line of the form `TARGET: NAME…` with nothing special in it, as dependency files have by
+    /// the thousand: it is taken in without the copies that the general way makes. Returns whether
+    /// the line was one; if not, nothing has been done.
+    pub(crate) fn plain_rule_line(
+        &mut self,
+        pending: &mut Pending,
+        line: &[u8],
+        loc: Loc,
+        set_default: bool,
+    ) -> Result<bool> {
+        let Some(colon) = line.iter().position(|&b| !PLAIN[b as usize]) else { return Ok(false) };
+        if line[colon] != b':' || colon == 0 || line[0] == b'.' {
+            return Ok(false);
+        }
+        let deps = &line[colon + 1..];
+        if !deps.iter().all(|&b| PLAIN[b as usize] || b == b' ' || b == b'\t') {
+            return Ok(false);
+        }
+        self.finish_rule(pending, loc)?;
+        let target = self.names.intern(&line[..colon]);
+        pending.line = loc.line;
+        pending.prefix = self.recipe_prefix;
+        pending.double_colon = false;
+        pending.plain = true;
+        pending.plain_deps.clear();
+        pending.plain_deps.extend_from_slice(deps);
+        if set_default && !self.have_default_goal() {
+            self.check_specials(&[target], set_default);
+        }
+        pending.targets.push(target);
+        Ok(true)
+    }
+
     /// A line that is taken for a rule.
     pub(crate) fn rule_line(
         &mut self,

@@ -12,6 +12,32 @@ pub fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
+/// Bytes of file names that mean nothing to make anywhere: no quoting, no wildcard, no reference, no
+/// separator.
+static PLAIN: [bool; 256] = {
+    let mut t = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        t[i] = b.is_ascii_alphanumeric()
+            || matches!(b, b'_' | b'-' | b'/' | b'.' | b'+' | b',' | b'@');
+        i += 1;
+    }
+    t
+};
+
+/// Whether the byte means nothing to make anywhere.
+#[must_use]
+pub fn is_plain_byte(b: u8) -> bool {
+    PLAIN[b as usize]
+}
+
+/// Whether a name has only bytes that mean nothing to make anywhere.
+#[must_use]
+pub fn is_plain_name(name: &[u8]) -> bool {
+    name.iter().all(|&b| PLAIN[b as usize])
+}
+
 /// The words of a text, separated by white space (including newlines).
 pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&b| is_space(b)).filter(|w| !w.is_empty())

@@ -28,6 +28,21 @@ impl Make {
         flags: SeqFlags,
         mut put: impl FnMut(&mut Make, &[u8], bool),
     ) -> usize {
+        if stop.is_none_or(|b| memchr::memchr(b, list).is_none())
+            && list.iter().all(|&b| text::is_plain_byte(b) || text::is_blank(b))
+            && !flags.exists
+        {
+            let mut wait = false;
+            for word in text::words(list) {
+                if flags.wait && word == b".WAIT" {
+                    wait = true;
+                    continue;
+                }
+                let name = if flags.keep_dot { word } else { strip_dot(word) };
+                put(self, name, std::mem::take(&mut wait));
+            }
+            return list.len();
+        }
         let quoting = memchr::memchr(b'\\', list).is_some();
         let mut owned = if quoting { list.to_vec() } else { Vec::new() };
         let ends = |b: u8| text::is_blank(b) || Some(b) == stop;

@@ -73,6 +73,8 @@ pub struct Make {
     pub(crate) gpath: Vec<Vec<u8>>,
     pub(crate) dirs: Dirs,
     pub(crate) buffers: Vec<Vec<u8>>,
+    /// Used again by texts that are expanded once.
+    pub(crate) segs: Vec<Vec<crate::template::Seg>>,
     pub(crate) known: Known,
     /// Names of `$(call)` arguments.
     numbers: Vec<Name>,
@@ -185,6 +187,7 @@ impl Make {
             gpath: Vec::new(),
             dirs: Dirs::default(),
             buffers: Vec::new(),
+            segs: Vec::new(),
             known,
             numbers: Vec::new(),
             variables_listed: 0,

@@ -9,19 +9,6 @@ use crate::read::{Modified, Pending, modified_assignment};
 use crate::var::{Flavor, Origin};
 use crate::{Fatal, Make, Result};
 
-/// Bytes of names that mean nothing to make: no quoting, no wildcard, no reference.
-const PLAIN: [bool; 256] = {
-    let mut t = [false; 256];
-    let mut i = 0;
-    while i < 256 {
-        let b = i as u8;
-        t[i] = b.is_ascii_alphanumeric()
-            || matches!(b, b'_' | b'-' | b'/' | b'.' | b'+' | b',' | b'@');
-        i += 1;
-    }
-    t
-};
-
 impl Make {
     /// A line of the form `TARGET: NAME…` with nothing special in it, as dependency files have by
     /// the thousand: it is taken in without the copies that the general way makes. Returns whether
@@ -33,12 +20,14 @@ impl Make {
         loc: Loc,
         set_default: bool,
     ) -> Result<bool> {
-        let Some(colon) = line.iter().position(|&b| !PLAIN[b as usize]) else { return Ok(false) };
+        let Some(colon) = line.iter().position(|&b| !text::is_plain_byte(b)) else {
+            return Ok(false);
+        };
         if line[colon] != b':' || colon == 0 || line[0] == b'.' {
             return Ok(false);
         }
         let deps = &line[colon + 1..];
-        if !deps.iter().all(|&b| PLAIN[b as usize] || b == b' ' || b == b'\t') {
+        if !deps.iter().all(|&b| text::is_plain_byte(b) || b == b' ' || b == b'\t') {
             return Ok(false);
         }
         self.finish_rule(pending, loc)?;

@@ -28,17 +28,21 @@ impl Make {
         flags: SeqFlags,
         mut put: impl FnMut(&mut Make, &[u8], bool),
     ) -> usize {
-        if stop.is_none_or(|b| memchr::memchr(b, list).is_none())
-            && list.iter().all(|&b| text::is_plain_byte(b) || text::is_blank(b))
-            && !flags.exists
-        {
+        let quiet = !flags.exists
+            && memchr::memchr3(b'\\', b'*', b'[', list).is_none()
+            && memchr::memchr3(b'?', b'~', stop.unwrap_or(b'~'), list).is_none();
+        if quiet {
             let mut wait = false;
-            for word in text::words(list) {
+            let mut p = text::leading_space(list);
+            while p < list.len() {
+                let end = text::blank_from(list, p);
+                let word = &list[p..end];
+                p = end + text::leading_space(&list[end..]);
                 if flags.wait && word == b".WAIT" {
                     wait = true;
                     continue;
                 }
-                let name = if flags.keep_dot { word } else { strip_dot(word) };
+                let name = if flags.keep_dot || word[0] != b'.' { word } else { strip_dot(word) };
                 put(self, name, std::mem::take(&mut wait));
             }
             return list.len();

@@ -9,6 +9,8 @@ use kiln_base::text;
 pub struct Lines<'t> {
     source: Source<'t>,
     pos: usize,
+    /// The part that is being read has been put right since the last line.
+    edited: bool,
 }
 
 enum Source<'t> {
@@ -19,17 +21,21 @@ enum Source<'t> {
 }
 
 /// How much of a file is read at a time.
-const CHUNK: u64 = 1 << 16;
+const CHUNK: usize = 1 << 16;
 
 impl<'t> Lines<'t> {
     /// The lines of a string.
     pub fn of_text(text: &'t [u8]) -> Self {
-        Lines { source: Source::Text(text), pos: 0 }
+        Lines { source: Source::Text(text), pos: 0, edited: false }
     }
 
     /// The lines of a file.
     pub fn of_file(rest: Box<dyn Read>) -> Self {
-        Lines { source: Source::File { rest, buf: Vec::new(), at_end: false }, pos: 0 }
+        Lines {
+            source: Source::File { rest, buf: Vec::new(), at_end: false },
+            pos: 0,
+            edited: false,
+        }
     }
 
     fn bytes(&self) -> &[u8] {
@@ -49,8 +55,15 @@ impl<'t> Lines<'t> {
         buf.drain(..self.pos);
         self.pos = 0;
         let old = buf.len();
-        rest.by_ref().take(CHUNK.max(old as u64)).read_to_end(buf)?;
-        *at_end = buf.len() == old;
+        buf.resize(old + CHUNK.max(old), 0);
+        let n = loop {
+            match rest.read(&mut buf[old..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        buf.truncate(old + n);
+        *at_end = n == 0;
         // Few files have NULs or CRs in them: these are put right as a whole.
         if memchr::memchr2(0, b'\r', &buf[old..]).is_some() {
             rest.read_to_end(buf)?;
@@ -60,6 +73,7 @@ impl<'t> Lines<'t> {
             if let Cow::Owned(text) = text {
                 *buf = text;
             }
+            self.edited = true;
         }
         Ok(buf.len() > old)
     }
@@ -90,11 +104,14 @@ impl<'t> Lines<'t> {
                     from = nl + 1;
                 }
                 None => {
+                    let searched = bytes.len() - self.pos;
                     if self.fill(nuls)? {
-                        // The line is searched again from its start: it has moved, and CRs may have
-                        // gone. Chunks double, so that long lines stay cheap.
-                        count = 0;
-                        from = self.pos;
+                        from = self.pos + searched;
+                        if std::mem::take(&mut self.edited) {
+                            // CRs may have gone from what was searched already.
+                            count = 0;
+                            from = self.pos;
+                        }
                         continue;
                     }
                     let start = self.pos;

@@ -17,13 +17,20 @@ macro_rules! define_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-        pub struct $name(pub u32);
+        // The number plus one, so that an `Option` of it takes no more room.
+        pub struct $name(std::num::NonZeroU32);
+        impl $name {
+            /// The id of the first element.
+            pub const FIRST: $name = $name(std::num::NonZeroU32::MIN);
+        }
         impl $crate::Id for $name {
             fn new(i: usize) -> Self {
-                $name(u32::try_from(i).expect("more than 2^32 elements of one kind"))
+                let next = u32::try_from(i).ok().and_then(|i| i.checked_add(1));
+                let next = next.and_then(std::num::NonZeroU32::new);
+                $name(next.expect("more than 2^32 elements of one kind"))
             }
             fn index(self) -> usize {
-                self.0 as usize
+                self.0.get() as usize - 1
             }
         }
     };

@@ -1,49 +1,120 @@
 //! Interned byte strings: a file name or a variable name is stored once and compared as a number.
 
-use rustc_hash::FxHashMap;
+use std::hash::Hasher;
 use std::rc::Rc;
 
-use crate::{IndexVec, define_id};
+use crate::{Id, IndexVec, define_id};
 
 define_id!(
     /// An interned byte string of one [`Names`].
     Name
 );
 
-/// The strings of one make instance, each stored once.
+/// The strings of one make instance, each stored once: all of them in one buffer, found through an
+/// open table of slots. A slot holds half of the hash and the name's number plus one, so that most
+/// comparisons end without a look at the text.
 #[derive(Default)]
 pub struct Names {
-    by_id: IndexVec<Name, Rc<[u8]>>,
-    by_text: FxHashMap<Rc<[u8]>, Name>,
+    text: Vec<u8>,
+    /// Where each name ends in `text`; it begins where the one before ends.
+    ends: IndexVec<Name, u32>,
+    /// A power of two of slots, at most three quarters used; 0 is a free one.
+    slots: Vec<u64>,
+}
+
+fn hash(text: &[u8]) -> u64 {
+    let mut h = rustc_hash::FxHasher::default();
+    h.write(text);
+    h.finish()
 }
 
 impl Names {
+    /// The slot that holds `text`, or the free one where it belongs.
+    fn slot(&self, text: &[u8], hash: u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut i = hash as usize & mask;
+        loop {
+            let s = self.slots[i];
+            if s == 0
+                || (s ^ hash) >> 32 == 0 && self.bytes(Name::new((s as u32 - 1) as usize)) == text
+            {
+                return i;
+            }
+            i = (i + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![0; (old.len() * 2).max(1024)];
+        let mask = self.slots.len() - 1;
+        for n in self.ends.ids() {
+            let h = hash(self.bytes(n));
+            let mut i = h as usize & mask;
+            while self.slots[i] != 0 {
+                i = (i + 1) & mask;
+            }
+            self.slots[i] = (h >> 32 << 32) | (n.index() as u64 + 1);
+        }
+    }
+
     /// The number of `text`, given out now if it had none.
     pub fn intern(&mut self, text: &[u8]) -> Name {
-        if let Some(&n) = self.by_text.get(text) {
-            return n;
+        if self.ends.len() * 4 >= self.slots.len() * 3 {
+            self.grow();
         }
-        let shared: Rc<[u8]> = text.into();
-        let n = self.by_id.push(Rc::clone(&shared));
-        self.by_text.insert(shared, n);
+        let h = hash(text);
+        let i = self.slot(text, h);
+        if self.slots[i] != 0 {
+            return Name::new((self.slots[i] as u32 - 1) as usize);
+        }
+        self.text.extend_from_slice(text);
+        let end = u32::try_from(self.text.len()).expect("more than 4 GiB of names");
+        let n = self.ends.push(end);
+        self.slots[i] = (h >> 32 << 32) | (n.index() as u64 + 1);
         n
     }
 
     /// The number of `text` if it has one already.
     #[must_use]
     pub fn find(&self, text: &[u8]) -> Option<Name> {
-        self.by_text.get(text).copied()
+        if self.slots.is_empty() {
+            return None;
+        }
+        let s = self.slots[self.slot(text, hash(text))];
+        (s != 0).then(|| Name::new((s as u32 - 1) as usize))
     }
 
     /// The text of a name.
     #[must_use]
     pub fn bytes(&self, n: Name) -> &[u8] {
-        &self.by_id[n]
+        let i = n.index();
+        let from = if i == 0 { 0 } else { self.ends[Name::new(i - 1)] as usize };
+        &self.text[from..self.ends[n] as usize]
     }
 
-    /// The text of a name, shared, for use while the table changes.
+    /// The text of a name, for use while the table changes.
     #[must_use]
     pub fn shared(&self, n: Name) -> Rc<[u8]> {
-        Rc::clone(&self.by_id[n])
+        self.bytes(n).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_has_one_number() {
+        let mut names = Names::default();
+        let all: Vec<Name> = (0..5000).map(|i| names.intern(i.to_string().as_bytes())).collect();
+        for (i, &n) in all.iter().enumerate() {
+            assert_eq!(names.bytes(n), i.to_string().as_bytes());
+            assert_eq!(names.find(i.to_string().as_bytes()), Some(n));
+            assert_eq!(names.intern(i.to_string().as_bytes()), n);
+        }
+        assert_eq!(names.find(b"x"), None);
+        let empty = names.intern(b"");
+        assert_eq!(names.bytes(empty), b"");
     }
 }

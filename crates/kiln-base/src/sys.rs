@@ -79,6 +79,13 @@ pub trait Sys: Send + Sync {
     /// # Errors
     /// As `open(2)` and `read(2)`.
     fn read(&self, path: &[u8]) -> io::Result<Vec<u8>>;
+    /// A file to be read piece by piece. A directory can be opened; reading it fails.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    fn open(&self, path: &[u8]) -> io::Result<Box<dyn io::Read>> {
+        Ok(Box::new(io::Cursor::new(self.read(path)?)))
+    }
     /// Writes or appends to a file, making it if need be.
     ///
     /// # Errors
@@ -201,6 +208,12 @@ impl Sys for RealSys {
         let mut all = Vec::new();
         io::Read::read_to_end(&mut std::fs::File::from(fd), &mut all)?;
         Ok(all)
+    }
+
+    fn open(&self, path: &[u8]) -> io::Result<Box<dyn io::Read>> {
+        let fd =
+            rustix::fs::openat(&self.fd, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Box::new(std::fs::File::from(fd)))
     }
 
     fn write(&self, path: &[u8], bytes: &[u8], append: bool) -> io::Result<()> {

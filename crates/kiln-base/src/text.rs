@@ -12,9 +12,72 @@ pub fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
+/// Bytes of file names that mean nothing to make anywhere: no quoting, no wildcard, no reference, no
+/// separator.
+static PLAIN: [bool; 256] = {
+    let mut t = [false; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        t[i] = b.is_ascii_alphanumeric()
+            || matches!(b, b'_' | b'-' | b'/' | b'.' | b'+' | b',' | b'@');
+        i += 1;
+    }
+    t
+};
+
+/// Whether the byte means nothing to make anywhere.
+#[must_use]
+pub fn is_plain_byte(b: u8) -> bool {
+    PLAIN[b as usize]
+}
+
+/// Whether a name has only bytes that mean nothing to make anywhere.
+#[must_use]
+pub fn is_plain_name(name: &[u8]) -> bool {
+    name.iter().all(|&b| PLAIN[b as usize])
+}
+
+/// The first byte at or after `from` that is no greater than a blank: where a word may end. Eight
+/// bytes at a time, since texts are mostly words.
+fn low_byte(text: &[u8], from: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut i = from;
+    while let Some(chunk) = text.get(i..i + 8) {
+        let x = u64::from_le_bytes([
+            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+        ]);
+        // The high bit of each byte that is below 0x21.
+        let low = x.wrapping_sub(ONES * 0x21) & !x & (ONES * 0x80);
+        if low != 0 {
+            return i + low.trailing_zeros() as usize / 8;
+        }
+        i += 8;
+    }
+    while i < text.len() && text[i] > b' ' {
+        i += 1;
+    }
+    i
+}
+
 /// The words of a text, separated by white space (including newlines).
-pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&b| is_space(b)).filter(|w| !w.is_empty())
+pub fn words(text: &[u8]) -> Words<'_> {
+    Words { text, pos: 0 }
+}
+
+/// See [`words`].
+#[derive(Clone)]
+pub struct Words<'a> {
+    text: &'a [u8],
+    pos: usize,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        next_word(self.text, &mut self.pos)
+    }
 }
 
 /// The text without white space at either end.
@@ -50,22 +113,33 @@ pub fn leading_space(text: &[u8]) -> usize {
 
 /// The next word of `text` at or after `*pos`, which is moved behind it.
 pub fn next_word<'a>(text: &'a [u8], pos: &mut usize) -> Option<&'a [u8]> {
-    let mut i = *pos;
-    while i < text.len() && is_space(text[i]) {
-        i += 1;
+    let mut start = *pos;
+    while start < text.len() && is_space(text[start]) {
+        start += 1;
     }
-    let start = i;
-    while i < text.len() && !is_space(text[i]) {
-        i += 1;
-    }
-    *pos = i;
-    (i > start).then(|| &text[start..i])
+    let end = word_end(text, start);
+    *pos = end;
+    (end > start).then(|| &text[start..end])
 }
 
 /// The end of the word that starts at `pos`: the next white space or the end.
 #[must_use]
 pub fn word_end(text: &[u8], pos: usize) -> usize {
-    text[pos..].iter().position(|&b| is_space(b)).map_or(text.len(), |n| pos + n)
+    let mut i = low_byte(text, pos);
+    while i < text.len() && !is_space(text[i]) {
+        i = low_byte(text, i + 1);
+    }
+    i
+}
+
+/// The end of the name that starts at `pos`: the next space or tab, or the end.
+#[must_use]
+pub fn blank_from(text: &[u8], pos: usize) -> usize {
+    let mut i = low_byte(text, pos);
+    while i < text.len() && !is_blank(text[i]) {
+        i = low_byte(text, i + 1);
+    }
+    i
 }
 
 /// The first `needle` in `hay` at or after `from`.
@@ -152,6 +226,15 @@ mod tests {
         assert_eq!((p.text.as_slice(), p.percent), (b"a%b%c".as_slice(), Some(3)));
         let p = Pattern::parse(b"the\\\\%weird\\\\%pattern\\\\");
         assert_eq!((p.prefix(), p.percent), (b"the\\".as_slice(), Some(4)));
+    }
+
+    #[test]
+    fn words_of_all_lengths() {
+        let list = b" a  bcdefgh\tijklmnopq\nr\x01s \x7f\xff ";
+        let all: Vec<&[u8]> = words(list).collect();
+        let expect: [&[u8]; 5] = [b"a", b"bcdefgh", b"ijklmnopq", b"r\x01s", b"\x7f\xff"];
+        assert_eq!(all, expect);
+        assert_eq!(blank_from(b"12345678\n9 x", 0), 10);
     }
 
     #[test]

@@ -169,12 +169,13 @@ fn string_hash(text: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kiln_base::Id;
 
     #[test]
     fn a_full_table_grows_and_keeps_everything() {
         let mut table = Table::new(16);
-        for i in 0..40 {
-            table.insert(FileId(i), string_hash(format!("file{i}").as_bytes()));
+        for i in 0..40usize {
+            table.insert(FileId::new(i), string_hash(format!("file{i}").as_bytes()));
         }
         assert_eq!(table.slots.len(), 64);
         assert_eq!(table.slots.iter().flatten().count(), 40);

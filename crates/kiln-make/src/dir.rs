@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use kiln_base::text;
+use kiln_base::{Id, text};
 
 use crate::Make;
 
@@ -11,9 +11,17 @@ use crate::Make;
 pub(crate) struct Dirs {
     by_name: FxHashMap<Box<[u8]>, Entry>,
     listings: FxHashMap<(u64, u64), Listing>,
-    /// Single names that `$(wildcard)` asked for.
-    names: FxHashMap<Box<[u8]>, bool>,
+    /// Single names that `$(wildcard)` asked for, by their numbers.
+    names: Vec<Seen>,
     names_count: u64,
+}
+
+/// Whether a name was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Unknown,
+    There,
+    Missing,
 }
 
 #[derive(Clone, Copy)]
@@ -107,13 +115,14 @@ impl Make {
             self.dirs.names.clear();
             self.dirs.names_count = self.command_count;
         }
-        if let Some(&known) = self.dirs.names.get(name) {
-            return known;
+        let i = self.names.intern(name).index();
+        if self.dirs.names.len() <= i {
+            self.dirs.names.resize(i + 1, Seen::Unknown);
         }
-        // A trailing slash asks for the name before it, and is shown only for a directory: those go
-        // the long way.
-        let there = self.sys.lstat(name).is_ok();
-        self.dirs.names.insert(name.into(), there);
-        there
+        if self.dirs.names[i] == Seen::Unknown {
+            let there = self.sys.lstat(name).is_ok();
+            self.dirs.names[i] = if there { Seen::There } else { Seen::Missing };
+        }
+        self.dirs.names[i] == Seen::There
     }
 }

@@ -87,11 +87,17 @@ impl Make {
             out.extend_from_slice(text);
             return Ok(());
         };
-        // `$(NAME)` alone needs no parsing worth the name.
         out.extend_from_slice(&text[..first]);
-        let rest = &text[first..];
-        let segs = template::parse(&mut self.names, rest, 0, rest.len());
-        self.eval(rest, &segs, out)
+        let mut segs = self.segs.pop().unwrap_or_default();
+        let mut at = Some(first);
+        while let Some(from) = at {
+            segs.clear();
+            at = template::step(&mut self.names, text, from, &mut segs);
+            self.eval(text, &segs, out)?;
+        }
+        segs.clear();
+        self.segs.push(segs);
+        Ok(())
     }
 
     /// Expands text in the current scope.
@@ -111,6 +117,9 @@ impl Make {
                 Seg::Lit(a, b) => out.extend_from_slice(&src[*a as usize..*b as usize]),
                 Seg::Var(name) => self.reference(*name, out)?,
                 Seg::Call(f, args) => self.call_function(f, src, args, out)?,
+                Seg::Plain(f, a, b) => {
+                    self.call_plain(f, &src[*a as usize..*b as usize], out)?;
+                }
                 Seg::Computed(inner) => self.computed(src, inner, out)?,
                 Seg::Subst(name, pat, rep) => {
                     let pat = &src[pat.0 as usize..pat.1 as usize];

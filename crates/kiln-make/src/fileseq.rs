@@ -28,6 +28,25 @@ impl Make {
         flags: SeqFlags,
         mut put: impl FnMut(&mut Make, &[u8], bool),
     ) -> usize {
+        let quiet = !flags.exists
+            && memchr::memchr3(b'\\', b'*', b'[', list).is_none()
+            && memchr::memchr3(b'?', b'~', stop.unwrap_or(b'~'), list).is_none();
+        if quiet {
+            let mut wait = false;
+            let mut p = text::leading_space(list);
+            while p < list.len() {
+                let end = text::blank_from(list, p);
+                let word = &list[p..end];
+                p = end + text::leading_space(&list[end..]);
+                if flags.wait && word == b".WAIT" {
+                    wait = true;
+                    continue;
+                }
+                let name = if flags.keep_dot || word[0] != b'.' { word } else { strip_dot(word) };
+                put(self, name, std::mem::take(&mut wait));
+            }
+            return list.len();
+        }
         let quoting = memchr::memchr(b'\\', list).is_some();
         let mut owned = if quoting { list.to_vec() } else { Vec::new() };
         let ends = |b: u8| text::is_blank(b) || Some(b) == stop;

@@ -16,6 +16,7 @@ pub mod error;
 mod expand;
 mod files;
 mod fileseq;
+pub mod filetable;
 mod func;
 mod glob;
 pub mod host;

@@ -1,46 +1,129 @@
 //! Makefile text as logical lines: continuation, comments, quoting backslashes. Pure.
 
 use std::borrow::Cow;
+use std::io::{self, Read};
 
 use kiln_base::text;
 
-/// Walks over the logical lines of a text.
+/// Walks over the logical lines of a string or a file.
 pub struct Lines<'t> {
-    text: &'t [u8],
+    source: Source<'t>,
     pos: usize,
-    /// Lines of a string (`$(eval)`) do not count.
-    counted: bool,
+    /// The part that is being read has been put right since the last line.
+    edited: bool,
 }
 
+enum Source<'t> {
+    /// A string (`$(eval)`), whose lines do not count.
+    Text(&'t [u8]),
+    /// A file, of which `buf` holds the part that is being read.
+    File { rest: Box<dyn Read>, buf: Vec<u8>, at_end: bool },
+}
+
+/// How much of a file is read at a time.
+const CHUNK: usize = 1 << 16;
+
 impl<'t> Lines<'t> {
-    /// The lines of a file's text (see [`file_text`]), or of a string.
-    pub fn new(text: &'t [u8], counted: bool) -> Self {
-        Lines { text, pos: 0, counted }
+    /// The lines of a string.
+    pub fn of_text(text: &'t [u8]) -> Self {
+        Lines { source: Source::Text(text), pos: 0, edited: false }
+    }
+
+    /// The lines of a file.
+    pub fn of_file(rest: Box<dyn Read>) -> Self {
+        Lines {
+            source: Source::File { rest, buf: Vec::new(), at_end: false },
+            pos: 0,
+            edited: false,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.source {
+            Source::Text(t) => t,
+            Source::File { buf, .. } => buf,
+        }
+    }
+
+    /// Reads more of the file, dropping what is done. Returns whether there was more. `nuls` counts
+    /// lines that begin with a NUL, for the warning.
+    fn fill(&mut self, nuls: &mut usize) -> io::Result<bool> {
+        let Source::File { rest, buf, at_end } = &mut self.source else { return Ok(false) };
+        if *at_end {
+            return Ok(false);
+        }
+        buf.drain(..self.pos);
+        self.pos = 0;
+        let old = buf.len();
+        buf.resize(old + CHUNK.max(old), 0);
+        let n = loop {
+            match rest.read(&mut buf[old..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        buf.truncate(old + n);
+        *at_end = n == 0;
+        // Few files have NULs or CRs in them: these are put right as a whole.
+        if memchr::memchr2(0, b'\r', &buf[old..]).is_some() {
+            rest.read_to_end(buf)?;
+            *at_end = true;
+            let (text, n) = file_text(buf);
+            *nuls += n;
+            if let Cow::Owned(text) = text {
+                *buf = text;
+            }
+            self.edited = true;
+        }
+        Ok(buf.len() > old)
     }
 
     /// The next logical line, its inner backslash-newlines kept, and how many lines of the file it
-    /// takes.
-    pub fn next_line(&mut self) -> Option<(&'t [u8], u32)> {
-        let start = self.pos;
-        if start >= self.text.len() {
-            return None;
-        }
+    /// takes (none for a string).
+    ///
+    /// # Errors
+    /// If the file cannot be read further.
+    pub fn next_line(&mut self, nuls: &mut usize) -> io::Result<Option<(&[u8], u32)>> {
         let mut count = 0;
-        let mut from = start;
+        let mut from = self.pos;
+        let counted = matches!(self.source, Source::File { .. });
         loop {
-            let Some(n) = memchr::memchr(b'\n', &self.text[from..]) else {
-                self.pos = self.text.len();
-                let count = if count == 0 { 1 } else { count };
-                return Some((&self.text[start..], if self.counted { count } else { 0 }));
-            };
-            let nl = from + n;
-            count += 1;
-            let slashes = self.text[start..nl].iter().rev().take_while(|&&b| b == b'\\').count();
-            if slashes % 2 == 0 {
-                self.pos = nl + 1;
-                return Some((&self.text[start..nl], if self.counted { count } else { 0 }));
+            let bytes = self.bytes();
+            match memchr::memchr(b'\n', &bytes[from..]) {
+                Some(n) => {
+                    let start = self.pos;
+                    let nl = from + n;
+                    count += 1;
+                    let slashes =
+                        bytes[start..nl].iter().rev().take_while(|&&b| b == b'\\').count();
+                    if slashes % 2 == 0 {
+                        self.pos = nl + 1;
+                        let count = if counted { count } else { 0 };
+                        return Ok(Some((&self.bytes()[start..nl], count)));
+                    }
+                    from = nl + 1;
+                }
+                None => {
+                    let searched = bytes.len() - self.pos;
+                    if self.fill(nuls)? {
+                        from = self.pos + searched;
+                        if std::mem::take(&mut self.edited) {
+                            // CRs may have gone from what was searched already.
+                            count = 0;
+                            from = self.pos;
+                        }
+                        continue;
+                    }
+                    let start = self.pos;
+                    let end = self.bytes().len();
+                    if start >= end {
+                        return Ok(None);
+                    }
+                    self.pos = end;
+                    let count = if counted { count.max(1) } else { 0 };
+                    return Ok(Some((&self.bytes()[start..end], count)));
+                }
             }
-            from = nl + 1;
         }
     }
 }
@@ -275,11 +358,24 @@ mod tests {
 
     #[test]
     fn logical_lines() {
-        let mut l = Lines::new(b"a \\\nb\nc\\\\\nd", true);
-        assert_eq!(l.next_line(), Some((b"a \\\nb".as_slice(), 2)));
-        assert_eq!(l.next_line(), Some((b"c\\\\".as_slice(), 1)));
-        assert_eq!(l.next_line(), Some((b"d".as_slice(), 1)));
-        assert_eq!(l.next_line(), None);
+        let text = b"a \\\nb\nc\\\\\nd";
+        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)));
+        let mut next = || l.next_line(&mut 0).unwrap().map(|(t, n)| (t.to_vec(), n));
+        assert_eq!(next(), Some((b"a \\\nb".to_vec(), 2)));
+        assert_eq!(next(), Some((b"c\\\\".to_vec(), 1)));
+        assert_eq!(next(), Some((b"d".to_vec(), 1)));
+        assert_eq!(next(), None);
+    }
+
+    #[test]
+    fn long_files_are_read_in_pieces() {
+        let line = [b"x".repeat(70_000), b"\\\n".to_vec(), b"y".repeat(70_000)].concat();
+        let text = [line.as_slice(), b"\nz\n"].concat();
+        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)));
+        let mut next = || l.next_line(&mut 0).unwrap().map(|(t, n)| (t.to_vec(), n));
+        assert_eq!(next(), Some((line, 2)));
+        assert_eq!(next(), Some((b"z".to_vec(), 1)));
+        assert_eq!(next(), None);
     }
 
     #[test]

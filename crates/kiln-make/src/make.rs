@@ -1,6 +1,5 @@
 //! One make instance as a value.
 
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 use kiln_base::{FileKind, IndexVec, Loc, Name, Names, Sys};
@@ -9,6 +8,7 @@ use crate::assign::PatternVar;
 use crate::builtin;
 use crate::db::{File, FileId, PatternRule, RuleId, SetId};
 use crate::dir::Dirs;
+use crate::filetable::FileTable;
 use crate::host::Stream;
 use crate::options::debug;
 use crate::var::{Export, GLOBAL, Origin, Variables};
@@ -32,7 +32,7 @@ pub struct Make {
     /// All files.
     pub files: IndexVec<FileId, File>,
     /// Files by name.
-    pub by_name: FxHashMap<Name, FileId>,
+    pub by_name: FileTable,
     /// Pattern rules in the order in which a search tries them.
     pub rules: IndexVec<RuleId, PatternRule>,
     /// Facts that special targets state for all.
@@ -73,6 +73,8 @@ pub struct Make {
     pub(crate) gpath: Vec<Vec<u8>>,
     pub(crate) dirs: Dirs,
     pub(crate) buffers: Vec<Vec<u8>>,
+    /// Used again by texts that are expanded once.
+    pub(crate) segs: Vec<Vec<crate::template::Seg>>,
     pub(crate) known: Known,
     /// Names of `$(call)` arguments.
     numbers: Vec<Name>,
@@ -87,6 +89,7 @@ pub(crate) struct Known {
     pub makeflags: Name,
     pub recipe_prefix: Name,
     pub wait: Name,
+    pub default_goal: Name,
 }
 
 /// What special targets say about the whole instance.
@@ -147,6 +150,7 @@ impl Make {
             makeflags: names.intern(b"MAKEFLAGS"),
             recipe_prefix: names.intern(b".RECIPEPREFIX"),
             wait: names.intern(b".WAIT"),
+            default_goal: names.intern(b".DEFAULT_GOAL"),
         };
         Make {
             names,
@@ -156,7 +160,7 @@ impl Make {
             program,
             level,
             files: IndexVec::new(),
-            by_name: FxHashMap::default(),
+            by_name: FileTable::default(),
             rules: IndexVec::new(),
             special: Special::default(),
             makefiles: Vec::new(),
@@ -183,6 +187,7 @@ impl Make {
             gpath: Vec::new(),
             dirs: Dirs::default(),
             buffers: Vec::new(),
+            segs: Vec::new(),
             known,
             numbers: Vec::new(),
             variables_listed: 0,

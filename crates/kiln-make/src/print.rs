@@ -164,8 +164,8 @@ impl Make {
                 out.extend_from_slice(format!("', line {}):\n", recipe.loc.line).as_bytes());
             }
         }
-        let mut lines = crate::lines::Lines::new(&recipe.text, false);
-        while let Some((line, _)) = lines.next_line() {
+        let mut lines = crate::lines::Lines::of_text(&recipe.text);
+        while let Ok(Some((line, _))) = lines.next_line(&mut 0) {
             out.push(prefix);
             out.extend_from_slice(line);
             out.push(b'\n');

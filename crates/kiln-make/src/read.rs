@@ -9,7 +9,7 @@ use crate::host::Stream;
 use crate::lines::{self, Lines};
 use crate::make::MakefileRead;
 use crate::options::debug;
-use crate::var::{Export, Flavor, GLOBAL, Origin};
+use crate::var::{Export, Flavor, GLOBAL, Origin, VarId};
 use crate::{Fatal, Make, Result};
 
 /// How a makefile is read.
@@ -38,6 +38,9 @@ pub(crate) struct Pending {
     pub line: u32,
     pub double_colon: bool,
     pub prefix: u8,
+    /// The prerequisites are plain names: see `plain_rule_line`.
+    pub plain: bool,
+    pub plain_deps: Vec<u8>,
     /// A rule without targets: its recipe is ignored.
     pub no_targets: bool,
 }
@@ -89,9 +92,16 @@ pub(crate) fn modified_assignment(t: &[u8], from: usize, target: bool) -> Option
     None
 }
 
+/// The first line of a `define`.
+struct Define {
+    /// What stands behind the word.
+    head: Vec<u8>,
+    origin: Origin,
+    mods: Modifiers,
+}
+
 /// One makefile or string being read.
-struct Reader<'t> {
-    lines: Lines<'t>,
+struct Reader {
     loc: Loc,
     set_default: bool,
     conds: Conditionals,
@@ -185,7 +195,7 @@ impl Make {
         let tilde =
             if !flags.no_tilde && name.first() == Some(&b'~') { self.tilde(name) } else { None };
         let mut name = tilde.as_deref().unwrap_or(name).to_vec();
-        let mut text = self.sys.read(&name);
+        let mut text = self.sys.open(&name);
         let mut error = text.as_ref().err().and_then(std::io::Error::raw_os_error);
         if let Some(e @ (12 | 23 | 24)) = error {
             let e = std::io::Error::from_raw_os_error(e);
@@ -196,7 +206,7 @@ impl Make {
                 let mut path = dir.clone();
                 path.push(b'/');
                 path.extend_from_slice(&name);
-                let found = self.sys.read(&path);
+                let found = self.sys.open(&path);
                 let code = found.as_ref().err().and_then(std::io::Error::raw_os_error);
                 if code == Some(ENOENT) {
                     continue;
@@ -221,18 +231,14 @@ impl Make {
             loc: Loc::default(),
             error: if read { None } else { error.or(Some(5)) },
         });
-        let Ok(bytes) = text else { return Ok(index) };
+        let Ok(text) = text else { return Ok(index) };
         let given = self.names.intern(given);
         let loc = Loc { file: Some(given), line: 1 };
         let shown = self.file_name(file).to_vec();
         self.append_makefile_list(&shown, loc)?;
         let outer = self.reading;
         self.reading = Some(loc);
-        let (text, nuls) = lines::file_text(&bytes);
-        for _ in 0..nuls {
-            self.say(Some(loc), b"warning: NUL character seen; rest of line ignored");
-        }
-        self.read_lines(&text, true, loc, !flags.no_default_goal)?;
+        self.read_lines(Lines::of_file(text), loc, !flags.no_default_goal)?;
         self.reading = outer;
         Ok(index)
     }
@@ -265,21 +271,14 @@ impl Make {
     pub fn eval_text(&mut self, text: &[u8], loc: Loc) -> Result<()> {
         let outer = self.reading;
         self.reading = Some(loc);
-        self.read_lines(text, false, loc, true)?;
+        self.read_lines(Lines::of_text(text), loc, true)?;
         self.reading = outer;
         Ok(())
     }
 
-    fn read_lines(
-        &mut self,
-        text: &[u8],
-        counted: bool,
-        loc: Loc,
-        set_default: bool,
-    ) -> Result<()> {
+    fn read_lines(&mut self, mut lines: Lines<'_>, loc: Loc, set_default: bool) -> Result<()> {
         let pending = Pending { prefix: self.recipe_prefix, recipe_line: 1, ..Pending::default() };
         let mut r = Reader {
-            lines: Lines::new(text, counted),
             loc,
             set_default,
             conds: Conditionals::default(),
@@ -288,10 +287,15 @@ impl Make {
         };
         let mut scratch = Vec::new();
         let mut count = 0;
+        let mut nuls = 0;
         loop {
             r.loc.line += count;
             self.reading = Some(r.loc);
-            let Some((mut line, n)) = r.lines.next_line() else { break };
+            let next = lines.next_line(&mut nuls);
+            if nuls > 0 {
+                self.warn_of_nuls(&mut nuls, r.loc);
+            }
+            let Some((mut line, n)) = next.map_err(|e| self.read_error(r.loc, &e))? else { break };
             count = n;
             if r.loc.line == 1 {
                 line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
@@ -312,6 +316,12 @@ impl Make {
                     continue;
                 }
             }
+            if !r.conds.ignoring()
+                && !r.in_ignored_define
+                && self.plain_rule_line(&mut r.pending, line, r.loc, set_default)?
+            {
+                continue;
+            }
             let plain = memchr::memchr2(b'\n', b'#', line).is_none();
             let body: &[u8] = if plain {
                 line
@@ -321,7 +331,9 @@ impl Make {
                 lines::remove_comment(&mut scratch);
                 &scratch
             };
-            self.read_line(&mut r, line, body)?;
+            if let Some(define) = self.read_line(&mut r, line, body)? {
+                self.read_define(&mut r, &mut lines, define)?;
+            }
         }
         if r.conds.is_open() {
             return Err(Fatal::at(r.loc, "missing 'endif'"));
@@ -329,15 +341,33 @@ impl Make {
         self.finish_rule(&mut r.pending, r.loc)
     }
 
+    fn warn_of_nuls(&mut self, nuls: &mut usize, loc: Loc) {
+        for _ in 0..std::mem::take(nuls) {
+            self.say(Some(loc), b"warning: NUL character seen; rest of line ignored");
+        }
+    }
+
+    fn read_error(&self, loc: Loc, e: &std::io::Error) -> Fatal {
+        let mut text = loc.file.map_or(Vec::new(), |f| self.names.bytes(f).to_vec());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(os_error_text(e).as_bytes());
+        Fatal { loc: None, text }
+    }
+
     /// A line that is no recipe line: `raw` as it stands, `t` without continuation and comment.
-    fn read_line(&mut self, r: &mut Reader<'_>, raw: &[u8], t: &[u8]) -> Result<()> {
+    /// A `define` that begins here is returned, for its lines are still to be read.
+    fn read_line(&mut self, r: &mut Reader, raw: &[u8], t: &[u8]) -> Result<Option<Define>> {
         if let Some(m) = modified_assignment(t, 0, false) {
             if r.conds.ignoring() {
                 r.in_ignored_define |= m.mods.define;
-                return Ok(());
+                return Ok(None);
             }
             return self.read_assignment(r, t, &m);
         }
+        self.read_directive(r, raw, t).map(|()| None)
+    }
+
+    fn read_directive(&mut self, r: &mut Reader, raw: &[u8], t: &[u8]) -> Result<()> {
         let start = text::leading_space(t);
         if start == t.len() {
             return Ok(());
@@ -407,23 +437,32 @@ impl Make {
         }
     }
 
-    fn read_assignment(&mut self, r: &mut Reader<'_>, t: &[u8], m: &Modified) -> Result<()> {
+    fn read_assignment(
+        &mut self,
+        r: &mut Reader,
+        t: &[u8],
+        m: &Modified,
+    ) -> Result<Option<Define>> {
         self.finish_rule(&mut r.pending, r.loc)?;
         let origin = if m.mods.is_override { Origin::Override } else { Origin::File };
-        let v = if let Some(a) = m.assignment {
-            self.assign_parsed(t, a, origin, false, Some(r.loc))?
+        if let Some(a) = m.assignment {
+            let v = self.assign_parsed(t, a, origin, false, Some(r.loc))?;
+            self.modify(v, m.mods);
         } else if m.mods.undefine {
-            return self.read_undefine(&t[m.at..], origin, r.loc);
+            self.read_undefine(&t[m.at..], origin, r.loc)?;
         } else {
-            self.read_define(r, &t[m.at..], origin)?
-        };
-        if let Some(e) = m.mods.export {
+            return Ok(Some(Define { head: t[m.at..].to_vec(), origin, mods: m.mods }));
+        }
+        Ok(None)
+    }
+
+    fn modify(&mut self, v: VarId, mods: Modifiers) {
+        if let Some(e) = mods.export {
             self.export_var(v, e);
         }
-        if m.mods.private {
+        if mods.private {
             self.vars[v].private = true;
         }
-        Ok(())
     }
 
     fn read_undefine(&mut self, name: &[u8], origin: Origin, loc: Loc) -> Result<()> {
@@ -439,12 +478,8 @@ impl Make {
     }
 
     /// A `define`: lines up to the matching `endef` are the value.
-    fn read_define(
-        &mut self,
-        r: &mut Reader<'_>,
-        head: &[u8],
-        origin: Origin,
-    ) -> Result<crate::var::VarId> {
+    fn read_define(&mut self, r: &mut Reader, lines: &mut Lines<'_>, d: Define) -> Result<()> {
+        let head = d.head.as_slice();
         let start = r.loc;
         let mut flavor = Flavor::Recursive;
         let mut raw_name = head;
@@ -463,7 +498,8 @@ impl Make {
         let mut value = Vec::new();
         let mut depth = 1;
         loop {
-            let Some((line, n)) = r.lines.next_line() else {
+            let next = lines.next_line(&mut 0).map_err(|e| self.read_error(r.loc, &e))?;
+            let Some((line, n)) = next else {
                 return Err(Fatal::at(start, "missing 'endef', unterminated 'define'"));
             };
             r.loc.line += n;
@@ -489,10 +525,12 @@ impl Make {
             value.push(b'\n');
         }
         value.pop();
-        self.assign(&name, &value, origin, flavor, false, Some(start))
+        let v = self.assign(&name, &value, d.origin, flavor, false, Some(start))?;
+        self.modify(v, d.mods);
+        Ok(())
     }
 
-    fn read_export(&mut self, r: &mut Reader<'_>, on: bool, rest: &[u8]) -> Result<()> {
+    fn read_export(&mut self, r: &mut Reader, on: bool, rest: &[u8]) -> Result<()> {
         self.finish_rule(&mut r.pending, r.loc)?;
         if rest.is_empty() {
             self.export_all = on;

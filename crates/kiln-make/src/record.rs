@@ -13,7 +13,13 @@ use crate::{Fatal, Make, Result};
 impl Make {
     /// Records the rule that is being read, if there is one.
     pub(crate) fn finish_rule(&mut self, p: &mut Pending, loc: Loc) -> Result<()> {
-        if !p.targets.is_empty() {
+        if p.plain {
+            p.plain = false;
+            let target = p.targets[0];
+            p.targets.clear();
+            let loc = Loc { file: loc.file, line: p.line };
+            self.record_plain(target, p, loc)?;
+        } else if !p.targets.is_empty() {
             let targets = std::mem::take(&mut p.targets);
             let loc = Loc { file: loc.file, line: p.line };
             self.record_rule(&targets, p, loc)?;
@@ -35,6 +41,47 @@ impl Make {
                 lines: std::cell::OnceCell::new(),
             })
         })
+    }
+
+    /// A rule of one target and plain prerequisites, see `plain_rule_line`.
+    fn record_plain(&mut self, target: Name, p: &Pending, loc: Loc) -> Result<()> {
+        if self.snapped {
+            return Err(Fatal::at(loc, "prerequisites cannot be defined in recipes"));
+        }
+        let recipe = self.recipe_of(p, loc);
+        let empty = text::leading_space(&p.plain_deps) == p.plain_deps.len();
+        let f = self.record_single_colon(target, recipe.as_ref(), empty, loc)?;
+        self.files[f].is_target = true;
+        let old = if recipe.is_some() {
+            // The rule with the recipe has the first prerequisites: `$<` is one of them.
+            std::mem::take(&mut self.files[f].deps)
+        } else {
+            Vec::new()
+        };
+        let mut wait_here = false;
+        for word in text::words(&p.plain_deps) {
+            if word == b".WAIT" {
+                wait_here = true;
+                continue;
+            }
+            let file = if word[0] == b'.' {
+                self.enter(word)
+            } else {
+                let name = self.names.intern(word);
+                self.enter_name(name)
+            };
+            self.files[file].is_explicit = true;
+            let dep = Dep { file: Some(file), wait_here, ..Dep::default() };
+            wait_here = false;
+            let deps = &mut self.files[f].deps;
+            if deps.len() == deps.capacity() {
+                // Many files have one prerequisite, some have hundreds: room is added sparingly.
+                deps.reserve_exact(deps.len() / 4 + 1);
+            }
+            deps.push(dep);
+        }
+        self.files[f].deps.extend(old);
+        Ok(())
     }
 
     fn record_rule(&mut self, targets: &[Name], p: &mut Pending, loc: Loc) -> Result<()> {
@@ -277,7 +324,7 @@ impl Make {
                     _ => {}
                 }
             }
-            if !set_default || !self.default_goal_is_empty() {
+            if !set_default || self.have_default_goal() {
                 continue;
             }
             let name = self.names.bytes(target);
@@ -295,9 +342,10 @@ impl Make {
         }
     }
 
-    fn default_goal_is_empty(&self) -> bool {
-        let v = self.names.find(b".DEFAULT_GOAL").and_then(|n| self.vars.global(n));
-        v.is_none_or(|v| self.vars[v].value.is_empty())
+    /// Whether `.DEFAULT_GOAL` has a value.
+    pub(crate) fn have_default_goal(&self) -> bool {
+        let v = self.vars.global(self.known.default_goal);
+        v.is_some_and(|v| !self.vars[v].value.is_empty())
     }
 
     /// Whether a name is a suffix without a dot, or two suffixes one after the other.

@@ -10,6 +10,41 @@ use crate::var::{Flavor, Origin};
 use crate::{Fatal, Make, Result};
 
 impl Make {
+    /// A line of the form `TARGET: NAME…` with nothing special in it, as dependency files have by
+    /// the thousand: it is taken in without the copies that the general way makes. Returns whether
+    /// the line was one; if not, nothing has been done.
+    pub(crate) fn plain_rule_line(
+        &mut self,
+        pending: &mut Pending,
+        line: &[u8],
+        loc: Loc,
+        set_default: bool,
+    ) -> Result<bool> {
+        let Some(colon) = line.iter().position(|&b| !text::is_plain_byte(b)) else {
+            return Ok(false);
+        };
+        if line[colon] != b':' || colon == 0 || line[0] == b'.' {
+            return Ok(false);
+        }
+        let deps = &line[colon + 1..];
+        if !deps.iter().all(|&b| text::is_plain_byte(b) || b == b' ' || b == b'\t') {
+            return Ok(false);
+        }
+        self.finish_rule(pending, loc)?;
+        let target = self.names.intern(&line[..colon]);
+        pending.line = loc.line;
+        pending.prefix = self.recipe_prefix;
+        pending.double_colon = false;
+        pending.plain = true;
+        pending.plain_deps.clear();
+        pending.plain_deps.extend_from_slice(deps);
+        if set_default && !self.have_default_goal() {
+            self.check_specials(&[target], set_default);
+        }
+        pending.targets.push(target);
+        Ok(true)
+    }
+
     /// A line that is taken for a rule.
     pub(crate) fn rule_line(
         &mut self,

@@ -29,6 +29,8 @@ pub enum Seg {
     Computed(Box<[Seg]>),
     /// A call of a built-in function.
     Call(&'static Func, Box<[Arg]>),
+    /// A call of a built-in function of one argument, which is plain text.
+    Plain(&'static Func, u32, u32),
     /// An error, found when expansion gets here.
     Fail(Box<[u8]>),
 }
@@ -61,6 +63,13 @@ pub fn parse(names: &mut Names, src: &[u8], start: usize, end: usize) -> Vec<Seg
     p.text(start)
 }
 
+/// Parses the plain text at `at` and the reference behind it. Returns where the text goes on, `None`
+/// at its end: a text that is expanded only once need not be parsed as a whole.
+pub fn step(names: &mut Names, src: &[u8], at: usize, segs: &mut Vec<Seg>) -> Option<usize> {
+    let mut p = Parser { names, src, end: src.len() };
+    p.step(at, segs)
+}
+
 struct Parser<'a> {
     names: &'a mut Names,
     src: &'a [u8],
@@ -80,42 +89,36 @@ impl Parser<'_> {
 
     fn text(&mut self, start: usize) -> Vec<Seg> {
         let mut segs = Vec::new();
-        let mut lit = start;
-        let mut at = start;
-        while let Some(n) = memchr::memchr(b'$', &self.src[at..self.end]) {
-            let dollar = at + n;
-            let p = dollar + 1;
-            // `$$`, and `$` at the very end, stand for one dollar: the first one of the text.
-            if p >= self.end || self.src[p] == b'$' {
-                segs.push(Seg::Lit(lit as u32, p as u32));
-                at = (p + 1).min(self.end);
-                lit = at;
-                continue;
-            }
-            if dollar > lit {
-                segs.push(Seg::Lit(lit as u32, dollar as u32));
-            }
-            let c = self.src[p];
-            if c != b'(' && c != b'{' {
-                let name = self.names.intern(&self.src[p..=p]);
-                segs.push(Seg::Var(name));
-                at = p + 1;
-                lit = at;
-                continue;
-            }
-            match self.reference(p, &mut segs) {
-                Some(next) => {
-                    at = next;
-                    lit = at;
-                }
-                // The rest of the text is not looked at.
-                None => return segs,
-            }
-        }
-        if lit < self.end {
-            segs.push(Seg::Lit(lit as u32, self.end as u32));
+        let mut at = Some(start);
+        while let Some(from) = at {
+            at = self.step(from, &mut segs);
         }
         segs
+    }
+
+    fn step(&mut self, lit: usize, segs: &mut Vec<Seg>) -> Option<usize> {
+        let Some(n) = memchr::memchr(b'$', &self.src[lit..self.end]) else {
+            if lit < self.end {
+                segs.push(Seg::Lit(lit as u32, self.end as u32));
+            }
+            return None;
+        };
+        let dollar = lit + n;
+        let p = dollar + 1;
+        // `$$`, and `$` at the very end, stand for one dollar: the first one of the text.
+        if p >= self.end || self.src[p] == b'$' {
+            segs.push(Seg::Lit(lit as u32, p as u32));
+            return (p < self.end).then_some(p + 1);
+        }
+        if dollar > lit {
+            segs.push(Seg::Lit(lit as u32, dollar as u32));
+        }
+        let c = self.src[p];
+        if c == b'(' || c == b'{' {
+            return self.reference(p, segs);
+        }
+        segs.push(Seg::Var(self.names.intern(&self.src[p..=p])));
+        Some(p + 1)
     }
 
     /// A reference whose opening parenthesis stands at `p`. Returns where the text goes on.
@@ -200,7 +203,11 @@ impl Parser<'_> {
             segs.push(Seg::Fail(msg.into_boxed_slice()));
             return None;
         };
-        let mut args = Vec::new();
+        if f.max == 1 && !f.lazy() && memchr::memchr(b'$', &self.src[beg..end]).is_none() {
+            segs.push(Seg::Plain(f, beg as u32, end as u32));
+            return Some(end + 1);
+        }
+        let mut args = Vec::with_capacity(f.max);
         let mut depth = 0usize;
         let mut from = beg;
         if f.max != 1 {

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use kiln_base::{Loc, Name};
+use kiln_base::{Id, Loc, Name};
 use rustc_hash::FxHashMap;
 
 use crate::db::SetId;
@@ -182,7 +182,7 @@ type SetIx = u32;
 const GLOBAL_SET: SetIx = 0;
 
 /// The list node that every chain ends in.
-pub const GLOBAL: SetId = SetId(0);
+pub const GLOBAL: SetId = SetId::FIRST;
 
 /// One link of a chain.
 #[derive(Clone, Copy)]
@@ -248,7 +248,7 @@ impl Variables {
     /// The global definition.
     #[must_use]
     pub fn global(&self, name: Name) -> Option<VarId> {
-        match self.global.get(name.0 as usize) {
+        match self.global.get(name.index()) {
             Some(&i) if i != 0 => Some(VarId(i - 1)),
             _ => None,
         }
@@ -257,7 +257,7 @@ impl Variables {
     /// The definition seen from a chain.
     #[must_use]
     pub fn lookup(&self, scope: SetId, name: Name) -> Option<VarId> {
-        if self.shadow.get(name.0 as usize).is_none_or(|&n| n == 0) {
+        if self.shadow.get(name.index()).is_none_or(|&n| n == 0) {
             let v = self.global(name)?;
             // A private global variable is not seen from a target's scope.
             if !self[v].private || !self.passes_parent(scope) {
@@ -268,7 +268,7 @@ impl Variables {
         let mut at = Some(scope);
         let mut in_parent = false;
         while let Some(l) = at {
-            let link = self.links[l.0 as usize];
+            let link = self.links[l.index()];
             if let Some(v) = self.in_set(link.set, name)
                 && (!in_parent || !self[v].private)
             {
@@ -284,7 +284,7 @@ impl Variables {
     fn passes_parent(&self, scope: SetId) -> bool {
         let mut at = Some(scope);
         while let Some(l) = at {
-            let link = self.links[l.0 as usize];
+            let link = self.links[l.index()];
             if link.set != GLOBAL_SET && link.next_is_parent {
                 return true;
             }
@@ -300,19 +300,19 @@ impl Variables {
     /// The definition in the first set of a chain only.
     #[must_use]
     pub fn lookup_here(&self, scope: SetId, name: Name) -> Option<VarId> {
-        self.in_set(self.links[scope.0 as usize].set, name)
+        self.in_set(self.links[scope.index()].set, name)
     }
 
     /// The next link of a chain and whether it is the parent's.
     #[must_use]
     pub fn next(&self, scope: SetId) -> (Option<SetId>, bool) {
-        let l = self.links[scope.0 as usize];
+        let l = self.links[scope.index()];
         (l.next, l.next_is_parent)
     }
 
     /// Changes what a chain continues with.
     pub fn set_next(&mut self, scope: SetId, next: Option<SetId>, next_is_parent: bool) {
-        let l = &mut self.links[scope.0 as usize];
+        let l = &mut self.links[scope.index()];
         l.next = next;
         l.next_is_parent = next_is_parent;
     }
@@ -320,7 +320,7 @@ impl Variables {
     /// Whether the first set of the chain is the global one.
     #[must_use]
     pub fn is_global(&self, scope: SetId) -> bool {
-        self.links[scope.0 as usize].set == GLOBAL_SET
+        self.links[scope.index()].set == GLOBAL_SET
     }
 
     /// A new empty set in front of `next`.
@@ -334,11 +334,11 @@ impl Variables {
 
     fn new_link(&mut self, link: Link) -> SetId {
         if let Some(l) = self.free_links.pop() {
-            self.links[l.0 as usize] = link;
+            self.links[l.index()] = link;
             return l;
         }
         self.links.push(link);
-        SetId((self.links.len() - 1) as u32)
+        SetId::new(self.links.len() - 1)
     }
 
     /// Pushes a scope for a function's variables; returns the chain to look in from now on. Where the
@@ -348,20 +348,19 @@ impl Variables {
         if scope != GLOBAL {
             return new;
         }
-        let global = self.links[GLOBAL.0 as usize];
-        let fresh = self.links[new.0 as usize];
-        self.links[new.0 as usize] = global;
-        self.links[GLOBAL.0 as usize] =
-            Link { set: fresh.set, next: Some(new), next_is_parent: false };
+        let global = self.links[0];
+        let fresh = self.links[new.index()];
+        self.links[new.index()] = global;
+        self.links[0] = Link { set: fresh.set, next: Some(new), next_is_parent: false };
         GLOBAL
     }
 
     /// Undoes [`Variables::push`].
     pub fn pop(&mut self, scope: SetId) -> SetId {
-        let link = self.links[scope.0 as usize];
+        let link = self.links[scope.index()];
         let Some(next) = link.next else { return scope };
         let back = if scope == GLOBAL {
-            self.links[GLOBAL.0 as usize] = self.links[next.0 as usize];
+            self.links[0] = self.links[next.index()];
             self.free_links.push(next);
             GLOBAL
         } else {
@@ -370,7 +369,7 @@ impl Variables {
         };
         let mut entries = std::mem::take(&mut self.sets[link.set as usize].entries);
         for (name, v) in entries.drain(..) {
-            self.shadow[name.0 as usize] -= 1;
+            self.shadow[name.index()] -= 1;
             self.release(v);
         }
         let set = &mut self.sets[link.set as usize];
@@ -403,8 +402,8 @@ impl Variables {
                 VarId((self.vars.len() - 1) as u32)
             }
         };
-        let i = name.0 as usize;
-        let set = self.links[scope.0 as usize].set;
+        let i = name.index();
+        let set = self.links[scope.index()].set;
         if set == GLOBAL_SET {
             if self.global.len() <= i {
                 self.global.resize(i + 1, 0);
@@ -426,8 +425,8 @@ impl Variables {
     #[must_use]
     pub fn global_link(&self) -> SetId {
         let mut at = GLOBAL;
-        while self.links[at.0 as usize].set != GLOBAL_SET {
-            match self.links[at.0 as usize].next {
+        while self.links[at.index()].set != GLOBAL_SET {
+            match self.links[at.index()].next {
                 Some(n) => at = n,
                 None => break,
             }
@@ -535,7 +534,7 @@ impl Variables {
             var.origin = Origin::EnvOverride;
         }
         if origin >= var.origin {
-            self.global[name.0 as usize] = 0;
+            self.global[name.index()] = 0;
             self.release(v);
             self.changes += 1;
         }
@@ -578,13 +577,13 @@ impl Variables {
 
     /// The variables of the first set of a chain that is not the global one.
     pub fn members(&self, scope: SetId) -> impl Iterator<Item = VarId> {
-        let set = self.links[scope.0 as usize].set;
+        let set = self.links[scope.index()].set;
         self.sets[set as usize].entries.iter().map(|e| e.1)
     }
 
     /// Moves what `from` defines and `to` does not into `to`.
     pub fn merge_into(&mut self, to: SetId, from: SetId) {
-        let (to_set, from_set) = (self.links[to.0 as usize].set, self.links[from.0 as usize].set);
+        let (to_set, from_set) = (self.links[to.index()].set, self.links[from.index()].set);
         if to_set == GLOBAL_SET || from_set == GLOBAL_SET || to_set == from_set {
             return;
         }

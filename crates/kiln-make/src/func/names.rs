@@ -108,8 +108,7 @@ impl Make {
     pub(crate) fn wildcard(&mut self, list: &[u8], out: &mut Vec<u8>) {
         // The common case, one plain name, needs no list.
         let one = text::trim(list);
-        let special = |b: &u8| text::is_space(*b) || b"\\?*[~".contains(b);
-        if !one.is_empty() && one.last() != Some(&b'/') && !one.iter().any(special) {
+        if !one.is_empty() && one.last() != Some(&b'/') && text::is_plain_name(one) {
             if self.name_exists(one) {
                 out.extend_from_slice(one);
             }

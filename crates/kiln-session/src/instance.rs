@@ -483,7 +483,9 @@ impl Instance {
     /// `-O`: while makefiles are read their output is kept together too.
     fn sync_output(&mut self, reading: bool) {
         let mode = self.make.opts.output_sync;
+        let tmp = slots::temporary_dir(self);
         let mut output = self.output.borrow_mut();
+        output.set_temporary_dir(tmp);
         output.set_mode(mode);
         if reading {
             output.begin_reading(matches!(mode, OutputSync::Line | OutputSync::Target));

@@ -189,6 +189,17 @@ impl Graph {
         }
     }
 
+    /// Takes a file for up to date as it is (the copy of a makefile from standard input): neither
+    /// remade nor a reason to begin anew.
+    pub fn settle(&mut self, make: &mut Make, f: FileId) {
+        let name = make.file_name(f).to_vec();
+        let mtime = mtime::name_mtime(make, &name);
+        let s = self.file_mut(f);
+        s.mtime = mtime;
+        s.mtime_before = mtime;
+        self.set_finished(f);
+    }
+
     /// Takes a file for dealt with.
     pub fn set_finished(&mut self, f: FileId) {
         let s = self.file_mut(f);

@@ -51,7 +51,10 @@ pub fn run(mut inv: Invocation) -> Exit {
         let mut instance = Instance::new(&inv, before);
         match instance.pass(&mut inv) {
             Ok(Pass::Done(status)) => return instance.end(Exit::Status(status)),
-            Ok(Pass::Restart) => before = instance.before_restart(),
+            Ok(Pass::Restart) => match instance.before_restart(&inv) {
+                Ok(again) => before = again,
+                Err(status) => return Exit::Status(status),
+            },
             Err(Stop::Fatal(fatal)) => {
                 instance.say_fatal(&fatal);
                 return instance.end(Exit::Status(2));
@@ -325,7 +328,7 @@ impl Instance {
     fn adopt_stdin_copy(&mut self, at: usize) {
         let name = self.make.opts.makefiles[at].clone();
         let f = self.make.enter(&name);
-        self.graph.set_finished(f);
+        self.graph.settle(&mut self.make, f);
         self.stdin_copy = Some(name);
     }
 
@@ -452,16 +455,29 @@ impl Instance {
         exit
     }
 
-    fn before_restart(mut self) -> Before {
+    /// What make does before it starts itself anew, as which this counts: also the program must still
+    /// be one that can be started.
+    fn before_restart(mut self, inv: &Invocation) -> Result<Before, i32> {
         self.graph.remove_intermediates(&mut self.make, false);
         if self.make.opts.print_data_base {
             self.print_data_base();
         }
         self.exec.give_back_slots(false);
+        let restarts = self.restarts + 1;
+        let words = inv.argv.iter().map(|w| [b" ", &w[..]].concat()).collect::<Vec<_>>().concat();
+        let text = format!("Re-executing[{restarts}]:{}\n", String::from_utf8_lossy(&words));
+        self.debug(debug::BASIC, &text);
+        if let Some(argv0) = inv.argv.first().filter(|a| a.contains(&b'/'))
+            && let Err(why) = kiln_exec::spawn::runnable(&*inv.sys, argv0)
+        {
+            self.error(&[&argv0[..], b": ", why.as_bytes()].concat());
+            self.remove_stdin_copy();
+            return Err(127);
+        }
         // The copy of standard input is read again.
         self.stdin_copy = None;
         let traced = self.output.borrow().traced();
-        Before { restarts: self.restarts + 1, traced }
+        Ok(Before { restarts, traced })
     }
 
     pub(crate) fn restarted(&self) -> bool {

@@ -487,12 +487,9 @@ impl Instance {
     /// Tells the output what the switches say now.
     pub(crate) fn announce(&mut self) {
         let opts = &self.make.opts;
-        // Without a word on it: quiet under -s, else in sub-makes and after -C.
-        let by_default =
-            opts.silent != Some(true) && (self.make.level > 0 || !opts.directories.is_empty());
         let mut output = self.output.borrow_mut();
         output.set_identity(&self.make.program, self.make.level);
-        output.set_print_dir(opts.print_directory.unwrap_or(by_default));
+        output.set_print_dir(makeflags::announces_directory(&self.make));
         output.set_commented(opts.print_data_base);
     }
 

@@ -127,4 +127,8 @@ impl Host for ExecHost {
     fn print(&mut self, to: Stream, text: &[u8]) {
         self.output.borrow_mut().print(to, text);
     }
+
+    fn announce_directory(&mut self, yes: bool) {
+        self.output.borrow_mut().set_print_dir(yes);
+    }
 }

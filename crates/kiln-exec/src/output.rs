@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kiln_base::Sys;
 use kiln_make::Stream;
 use kiln_make::options::OutputSync;
-use rustix::fs::{MemfdFlags, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::{Signals, SyncLock};
@@ -108,6 +109,7 @@ pub struct Output {
     kept: rustc_hash::FxHashMap<Buffer, Kept>,
     last: u32,
     in_setup: bool,
+    tmp: PathBuf,
     write_error: Option<i32>,
     /// Where `$(shell)` starts commands.
     pub(crate) sys: Option<Arc<dyn Sys>>,
@@ -137,6 +139,7 @@ impl Output {
             kept,
             last: 0,
             in_setup: false,
+            tmp: PathBuf::from("/tmp"),
             write_error: None,
             sys: None,
             signals: None,
@@ -174,6 +177,11 @@ impl Output {
     #[must_use]
     pub fn mode(&self) -> OutputSync {
         self.mode
+    }
+
+    /// Where what is kept together is collected.
+    pub fn set_temporary_dir(&mut self, dir: PathBuf) {
+        self.tmp = dir;
     }
 
     /// The lock that keeps groups of lines apart.
@@ -444,11 +452,11 @@ impl Output {
             self.error(b"output-sync suppressed: stderr: Bad file descriptor");
             return Err(());
         }
-        let out = if out_open { Some(collector().map_err(|_| ())?) } else { None };
+        let out = if out_open { Some(self.collector()?) } else { None };
         let err = match &out {
             _ if !err_open => None,
             Some(out) if self.sink.is_one() => Some(Arc::clone(out)),
-            _ => Some(collector().map_err(|_| ())?),
+            _ => Some(self.collector()?),
         };
         Ok((out, err))
     }
@@ -474,12 +482,30 @@ impl Output {
         line.push(b'\n');
         self.raw(Stream::Out, &line);
     }
+
+    /// A file without a name that several processes append to.
+    fn collector(&mut self) -> Result<Arc<File>, ()> {
+        let made = unnamed(&self.tmp).or_else(|_| {
+            let (path, file) = crate::lock::temporary(&self.tmp)?;
+            std::fs::remove_file(path)?;
+            Ok(file)
+        });
+        let appending = made.and_then(|file: File| {
+            let flags = rustix::fs::fcntl_getfl(&file)?;
+            rustix::fs::fcntl_setfl(&file, flags | OFlags::APPEND)?;
+            Ok(Arc::new(file))
+        });
+        appending.map_err(|error: io::Error| {
+            let path = self.tmp.join("GmXXXXXX");
+            let why = kiln_graph::say::io_text(&error);
+            let name = std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str());
+            let parts = [b"cannot create temporary file ", name, b": ", why.as_bytes()];
+            self.error(&parts.concat());
+        })
+    }
 }
 
-/// A file without a name that several processes append to.
-fn collector() -> io::Result<Arc<File>> {
-    let fd = rustix::fs::memfd_create("make-output", MemfdFlags::CLOEXEC)?;
-    let flags = rustix::fs::fcntl_getfl(&fd)?;
-    rustix::fs::fcntl_setfl(&fd, flags | OFlags::APPEND)?;
-    Ok(Arc::new(File::from(fd)))
+fn unnamed(dir: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(rustix::fs::CWD, dir, flags, Mode::from_raw_mode(0o600))?.into())
 }

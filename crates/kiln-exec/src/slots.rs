@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
@@ -60,7 +61,13 @@ impl Slots {
     ) -> Result<(Self, Option<Vec<u8>>), Vec<u8>> {
         let mut warning = None;
         if style.is_none_or(|s| s == b"fifo") {
-            let path = tmp.join(format!("GMfifo{}", std::process::id()));
+            // Several makes of this process may need one at a time.
+            static MADE: AtomicU32 = AtomicU32::new(0);
+            let name = match MADE.fetch_add(1, Ordering::Relaxed) {
+                0 => format!("GMfifo{}", std::process::id()),
+                n => format!("GMfifo{}.{n}", std::process::id()),
+            };
+            let path = tmp.join(name);
             match rustix::fs::mkfifoat(CWD, &path, Mode::from_raw_mode(0o600)) {
                 Ok(()) => {
                     let server = open_fifo(&path).map_err(|e| cannot_open(&path, e))?;

@@ -171,7 +171,7 @@ fn ended(status: std::process::ExitStatus) -> Ended {
 /// it is going to have.
 fn find_program(sys: &dyn Sys, name: &[u8], env: &Env) -> io::Result<Vec<u8>> {
     if name.contains(&b'/') {
-        runnable(sys, name)?;
+        check_runnable(sys, name)?;
         return Ok(name.to_vec());
     }
     let path = env.iter().find(|(n, _)| n == b"PATH").map_or(DEFAULT_PATH, |(_, v)| v);
@@ -182,7 +182,7 @@ fn find_program(sys: &dyn Sys, name: &[u8], env: &Env) -> io::Result<Vec<u8>> {
             candidate.push(b'/');
         }
         candidate.extend_from_slice(name);
-        match runnable(sys, &candidate) {
+        match check_runnable(sys, &candidate) {
             Ok(()) => return Ok(candidate),
             Err(Errno::NOENT) => {}
             Err(error) => failure = error,
@@ -191,7 +191,15 @@ fn find_program(sys: &dyn Sys, name: &[u8], env: &Env) -> io::Result<Vec<u8>> {
     Err(failure.into())
 }
 
-fn runnable(sys: &dyn Sys, path: &[u8]) -> Result<(), Errno> {
+/// Whether a file can be started as a program.
+///
+/// # Errors
+/// The system's reason why it cannot.
+pub fn runnable(sys: &dyn Sys, path: &[u8]) -> Result<(), String> {
+    check_runnable(sys, path).map_err(|e| kiln_graph::say::errno_text(e.raw_os_error()))
+}
+
+fn check_runnable(sys: &dyn Sys, path: &[u8]) -> Result<(), Errno> {
     let dir = sys.dir_fd().unwrap_or(rustix::fs::CWD);
     rustix::fs::accessat(dir, path, Access::EXEC_OK, AtFlags::EACCESS)?;
     match sys.stat(path) {

@@ -108,7 +108,6 @@ pub struct Graph {
     recursive_lines: FxHashSet<(usize, usize)>,
     patterns: implicit::Patterns,
     scratch: Vec<FileId>,
-    gpath: Option<Vec<Vec<u8>>>,
     /// Makefiles being remade, with what reading them said.
     makefile_goals: Vec<MakefileGoal>,
     current_goal: Option<usize>,
@@ -178,6 +177,27 @@ impl Graph {
         let s = self.file_mut(f);
         s.mtime = Mtime::New;
         s.mtime_before = Mtime::New;
+    }
+
+    /// Says whether a makefile could be read. One that could not counts as missing.
+    pub fn set_readable(&mut self, f: FileId, readable: bool) {
+        let s = self.file_mut(f);
+        match (readable, s.mtime) {
+            (false, _) => s.mtime = Mtime::Nonexistent,
+            (true, Mtime::Nonexistent) => s.mtime = Mtime::Unknown,
+            (true, _) => {}
+        }
+    }
+
+    /// Takes a file for up to date as it is (the copy of a makefile from standard input): neither
+    /// remade nor a reason to begin anew.
+    pub fn settle(&mut self, make: &mut Make, f: FileId) {
+        let name = make.file_name(f).to_vec();
+        let mtime = mtime::name_mtime(make, &name);
+        let s = self.file_mut(f);
+        s.mtime = mtime;
+        s.mtime_before = mtime;
+        self.set_finished(f);
     }
 
     /// Takes a file for dealt with.

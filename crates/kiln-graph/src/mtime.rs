@@ -67,7 +67,7 @@ impl Graph {
                 self.file_mut(f).mtime = mark;
             }
             if path.len() > text.len() + 1
-                && self.in_gpath(make, &path[..path.len() - text.len() - 1])?
+                && make.gpath_search(&path[..path.len() - text.len() - 1])
             {
                 let f = self.rename(make, f, &path, true)?;
                 let known = self.known_mtime(f);
@@ -116,19 +116,11 @@ impl Graph {
         path: &[u8],
         for_good: bool,
     ) -> Result<FileId> {
-        let chain = double_colon_chain(make, f);
-        let names: Vec<_> = chain.iter().map(|&c| make.files[c].name).collect();
         let from = self.file(f).clone();
-        let to = make.rename(f, path)?;
+        let to = if for_good { make.rename(f, path)? } else { make.rehash(f, path)? };
         let found = make.names.intern(path);
-        for (&c, &name) in chain.iter().zip(&names) {
-            if for_good {
-                make.files[c].name = Some(found);
-                self.file_mut(c).found_name = None;
-            } else {
-                make.files[c].name = name;
-                self.file_mut(c).found_name = Some(found);
-            }
+        for c in double_colon_chain(make, f) {
+            self.file_mut(c).found_name = if for_good { None } else { Some(found) };
         }
         if to != f {
             let state = self.file_mut(to);
@@ -140,24 +132,6 @@ impl Graph {
             state.updated |= from.updated;
         }
         Ok(to)
-    }
-
-    fn in_gpath(&mut self, make: &mut Make, dir: &[u8]) -> Result<bool> {
-        if self.gpath.is_none() {
-            // `origin` first, so that an undefined GPATH gives no warning.
-            let text = make.expand_for(
-                b"$(if $(filter undefined,$(origin GPATH)),,$(GPATH))",
-                None,
-                None,
-            )?;
-            let dirs = text
-                .split(|&b| b == b':' || kiln_base::text::is_blank(b))
-                .filter(|d| !d.is_empty())
-                .map(|d| if d.len() > 1 { d.strip_suffix(b"/").unwrap_or(d) } else { d }.to_vec())
-                .collect();
-            self.gpath = Some(dirs);
-        }
-        Ok(self.gpath.as_ref().is_some_and(|dirs| dirs.iter().any(|d| d == dir)))
     }
 
     /// Warns once about a stamp in the future: nothing newly made would ever be newer.
@@ -202,8 +176,10 @@ pub fn name_mtime(make: &mut Make, name: &[u8]) -> Mtime {
         Err(error) => {
             if !is_absence(&error) {
                 complain(make, b"stat: ", name, &error);
+                return Mtime::Nonexistent;
             }
-            return Mtime::Nonexistent;
+            // A link that leads nowhere still has a stamp of its own.
+            Mtime::Nonexistent
         }
     };
     if make.opts.check_symlink_times {

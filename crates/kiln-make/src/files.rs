@@ -76,7 +76,7 @@ impl Make {
         let old = self.files[f].name;
         let standing = self.rehash(f, to)?;
         // Every rule of the file shows the new name.
-        let new = self.names.intern(canonical(to));
+        let new = self.names.intern(to);
         let mut at = Some(f);
         while let Some(x) = at {
             self.files[x].name = Some(new);
@@ -91,7 +91,8 @@ impl Make {
     /// # Errors
     /// If a single-colon and a double-colon target would become one.
     pub fn rehash(&mut self, f: FileId, to: &[u8]) -> Result<FileId> {
-        let to_name = self.names.intern(canonical(to));
+        // The path as it was found: a VPATH directory may begin with `./`, which then stays.
+        let to_name = self.names.intern(to);
         self.files[f].builtin = false;
         let mut from = f;
         while let Some(r) = self.files[from].renamed {

@@ -42,4 +42,7 @@ pub trait Host {
 
     /// Prints text as it is. Inside a recipe whose output is kept together, it is kept there.
     fn print(&mut self, to: Stream, text: &[u8]);
+
+    /// A makefile has changed switches: whether the directory is announced from now on.
+    fn announce_directory(&mut self, _yes: bool) {}
 }

@@ -51,7 +51,10 @@ pub fn run(mut inv: Invocation) -> Exit {
         let mut instance = Instance::new(&inv, before);
         match instance.pass(&mut inv) {
             Ok(Pass::Done(status)) => return instance.end(Exit::Status(status)),
-            Ok(Pass::Restart) => before = instance.before_restart(),
+            Ok(Pass::Restart) => match instance.before_restart(&inv) {
+                Ok(again) => before = again,
+                Err(status) => return Exit::Status(status),
+            },
             Err(Stop::Fatal(fatal)) => {
                 instance.say_fatal(&fatal);
                 return instance.end(Exit::Status(2));
@@ -325,7 +328,7 @@ impl Instance {
     fn adopt_stdin_copy(&mut self, at: usize) {
         let name = self.make.opts.makefiles[at].clone();
         let f = self.make.enter(&name);
-        self.graph.set_finished(f);
+        self.graph.settle(&mut self.make, f);
         self.stdin_copy = Some(name);
     }
 
@@ -452,16 +455,29 @@ impl Instance {
         exit
     }
 
-    fn before_restart(mut self) -> Before {
+    /// What make does before it starts itself anew, as which this counts: also the program must still
+    /// be one that can be started.
+    fn before_restart(mut self, inv: &Invocation) -> Result<Before, i32> {
         self.graph.remove_intermediates(&mut self.make, false);
         if self.make.opts.print_data_base {
             self.print_data_base();
         }
         self.exec.give_back_slots(false);
+        let restarts = self.restarts + 1;
+        let words = inv.argv.iter().map(|w| [b" ", &w[..]].concat()).collect::<Vec<_>>().concat();
+        let text = format!("Re-executing[{restarts}]:{}\n", String::from_utf8_lossy(&words));
+        self.debug(debug::BASIC, &text);
+        if let Some(argv0) = inv.argv.first().filter(|a| a.contains(&b'/'))
+            && let Err(why) = kiln_exec::spawn::runnable(&*inv.sys, argv0)
+        {
+            self.error(&[&argv0[..], b": ", why.as_bytes()].concat());
+            self.remove_stdin_copy();
+            return Err(127);
+        }
         // The copy of standard input is read again.
         self.stdin_copy = None;
         let traced = self.output.borrow().traced();
-        Before { restarts: self.restarts + 1, traced }
+        Ok(Before { restarts, traced })
     }
 
     pub(crate) fn restarted(&self) -> bool {
@@ -471,19 +487,18 @@ impl Instance {
     /// Tells the output what the switches say now.
     pub(crate) fn announce(&mut self) {
         let opts = &self.make.opts;
-        // Without a word on it: quiet under -s, else in sub-makes and after -C.
-        let by_default =
-            opts.silent != Some(true) && (self.make.level > 0 || !opts.directories.is_empty());
         let mut output = self.output.borrow_mut();
         output.set_identity(&self.make.program, self.make.level);
-        output.set_print_dir(opts.print_directory.unwrap_or(by_default));
+        output.set_print_dir(makeflags::announces_directory(&self.make));
         output.set_commented(opts.print_data_base);
     }
 
     /// `-O`: while makefiles are read their output is kept together too.
     fn sync_output(&mut self, reading: bool) {
         let mode = self.make.opts.output_sync;
+        let tmp = slots::temporary_dir(self);
         let mut output = self.output.borrow_mut();
+        output.set_temporary_dir(tmp);
         output.set_mode(mode);
         if reading {
             output.begin_reading(matches!(mode, OutputSync::Line | OutputSync::Target));

@@ -128,7 +128,17 @@ pub fn reset(make: &mut Make, origin: Origin) -> Result<()> {
     decode_variable(make, b"MAKEFLAGS", origin)?;
     make.construct_include_path();
     define(make);
+    let yes = announces_directory(make);
+    make.host.announce_directory(yes);
     Ok(())
+}
+
+/// Whether the directory is announced. Without a word on it: quiet under -s, else in sub-makes and
+/// after -C.
+pub(crate) fn announces_directory(make: &Make) -> bool {
+    let opts = &make.opts;
+    let by_default = opts.silent != Some(true) && (make.level > 0 || !opts.directories.is_empty());
+    opts.print_directory.unwrap_or(by_default)
 }
 
 /// Blanks, backslashes and dollars quoted, so that [`decode_variable`] gets the text back.

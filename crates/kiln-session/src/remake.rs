@@ -25,6 +25,10 @@ pub(crate) fn makefiles(i: &mut Instance) -> kiln_graph::Result<Outcome> {
     let mut names = Vec::new();
     let mut skipped = Vec::new();
     for read in i.make.makefiles.clone() {
+        // What cannot be read is as good as absent, so that it is remade or complained about.
+        i.graph.set_readable(read.file, read.error.is_none());
+    }
+    for read in i.make.makefiles.clone() {
         let mut goal = Goal::new(read.file);
         goal.dont_care = read.dont_care;
         goal.included = read.loc.file.is_some();
@@ -64,14 +68,9 @@ pub(crate) fn makefiles(i: &mut Instance) -> kiln_graph::Result<Outcome> {
     let mut so_far = 0;
     match status {
         Status::Question => {}
-        Status::None => {
-            for goal in &goals {
-                if goal.error.is_some() && !goal.dont_care {
-                    say_error(i, goal);
-                    any_failed = true;
-                }
-            }
-        }
+        // A makefile that is still not there is no error where a rule without effect claims to make
+        // it: make has always let that pass.
+        Status::None => {}
         Status::Success => return Ok(Outcome::Restart),
         Status::Failed => {
             let mut any_remade = false;

@@ -1,9 +1,11 @@
 //! Which job slots an instance works with, and which lock its output: those of the make above it, or
 //! its own (GNU make manual, "Communicating Options to a Sub-make").
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kiln_base::FileKind;
 use kiln_exec::{Slots, SyncLock};
 use kiln_graph::Stop;
 use kiln_make::options::{OutputSync, debug};
@@ -71,12 +73,36 @@ pub(crate) fn after_makefiles(i: &mut Instance, before: Option<u32>, argv_jobs: 
 
 /// Where make puts its temporary files.
 pub(crate) fn temporary_dir(i: &Instance) -> PathBuf {
-    let from = |name: &[u8]| {
-        let value = i.make.get_raw(name).filter(|v| !v.is_empty())?;
-        let path = PathBuf::from(std::ffi::OsStr::new(&*String::from_utf8_lossy(&value)));
-        path.is_dir().then_some(path)
-    };
-    from(b"MAKE_TMPDIR").or_else(|| from(b"TMPDIR")).unwrap_or_else(|| PathBuf::from("/tmp"))
+    choose_temporary_dir(i).0
+}
+
+/// As [`temporary_dir`], saying what is wrong with the directories that variables name.
+fn temporary_dir_aloud(i: &mut Instance) -> PathBuf {
+    let (dir, complaints) = choose_temporary_dir(i);
+    for text in complaints {
+        i.error(&text);
+    }
+    dir
+}
+
+fn choose_temporary_dir(i: &Instance) -> (PathBuf, Vec<Vec<u8>>) {
+    let mut complaints = Vec::new();
+    for name in [&b"MAKE_TMPDIR"[..], b"TMPDIR"] {
+        let Some(value) = i.make.get_raw(name).filter(|v| !v.is_empty()) else { continue };
+        let why = match i.make.sys.stat(&value) {
+            Ok(stat) if stat.kind == FileKind::Dir => {
+                let path = PathBuf::from(std::ffi::OsStr::from_bytes(&value));
+                return (path, complaints);
+            }
+            Ok(_) => "not a directory".to_owned(),
+            Err(e) => kiln_graph::say::io_text(&e),
+        };
+        complaints.push([name, b" value ", &value, b": ", why.as_bytes()].concat());
+    }
+    if !complaints.is_empty() {
+        complaints.push(b"using default temporary directory '/tmp'".to_vec());
+    }
+    (PathBuf::from("/tmp"), complaints)
 }
 
 /// Copies standard input to a file and gives its name.
@@ -94,7 +120,8 @@ pub(crate) fn start(i: &mut Instance, inv: &Invocation) -> Result<(), Stop> {
             Some(0) => Slots::unlimited(),
             Some(n) => {
                 let style = i.make.opts.jobserver_style.clone();
-                let made = Slots::server(n, style.as_deref(), &temporary_dir(i));
+                let tmp = temporary_dir_aloud(i);
+                let made = Slots::server(n, style.as_deref(), &tmp);
                 let (slots, warning) = made.map_err(fatal)?;
                 if let Some(text) = warning {
                     i.error(&text);

@@ -28,7 +28,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "kiln-tree",
         ],
     ),
-    ("kiln", &["kiln-base", "kiln-session", "kiln-modtools", "kiln-tree"]),
+    // `kiln make --verify` is the harness, for any build of a user.
+    ("kiln", &["kiln-base", "kiln-session", "kiln-modtools", "kiln-tree", "kiln-testkit"]),
     ("kiln-testkit", &["kiln-base"]),
     ("kiln-conformance", &["kiln-testkit"]),
 ];

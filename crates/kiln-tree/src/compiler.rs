@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::arch::Arch;
 use crate::config::Config;
 use crate::machine::{Machine, Manager};
+use crate::process::Command;
 
 /// A family of compilers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -148,6 +149,25 @@ fn named_major(machine: &Machine, program: &std::path::Path) -> Option<String> {
     tail(program).or_else(|| tail(&machine.root.resolve(program).ok()?))
 }
 
+/// The command that makes a compiler tell what it is; [`version_of`] reads its answer.
+pub fn ask(cc: impl Into<std::ffi::OsString>) -> Command {
+    Command::new([cc]).args(["-dM", "-E", "-x", "c", "/dev/null"]).env("LC_ALL", "C")
+}
+
+/// The family and version by the macros that a compiler predefines. clang calls itself a gcc 4.2 too.
+pub fn version_of(macros: &[u8]) -> Option<(Brand, [u32; 3])> {
+    let text = String::from_utf8_lossy(macros);
+    let get = |name: &str| -> Option<u32> {
+        let mut lines = text.lines().filter_map(|l| l.strip_prefix("#define ")?.split_once(' '));
+        lines.find(|(n, _)| *n == name)?.1.trim().parse().ok()
+    };
+    if let Some(major) = get("__clang_major__") {
+        let minor = get("__clang_minor__")?;
+        return Some((Brand::Clang, [major, minor, get("__clang_patchlevel__")?]));
+    }
+    Some((Brand::Gcc, [get("__GNUC__")?, get("__GNUC_MINOR__")?, get("__GNUC_PATCHLEVEL__")?]))
+}
+
 /// The oldest compiler that builds a kernel of this version (major, patchlevel), as its
 /// Documentation/process/changes.rst and scripts/min-tool-version.sh say; header packages carry
 /// neither, so the steps are kept here. `None` where nothing is known.
@@ -157,4 +177,30 @@ pub fn oldest(brand: Brand, version: [u32; 2]) -> Option<[u32; 3]> {
         Brand::Clang => &[([5, 10], [10, 0, 1]), ([6, 0], [11, 0, 0]), ([6, 9], [13, 0, 1])],
     };
     steps.iter().rev().find(|(from, _)| version >= *from).map(|(_, least)| *least)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_by_macros() {
+        let gcc = b"#define __GNUC__ 12\n#define __GNUC_MINOR__ 2\n#define __GNUC_PATCHLEVEL__ 0\n";
+        assert_eq!(version_of(gcc), Some((Brand::Gcc, [12, 2, 0])));
+        let clang = [
+            &gcc[..],
+            b"#define __clang_major__ 14\n#define __clang_minor__ 0\n#define __clang_patchlevel__ 6\n",
+        ]
+        .concat();
+        assert_eq!(version_of(&clang), Some((Brand::Clang, [14, 0, 6])));
+        assert_eq!(version_of(b"error"), None);
+    }
+
+    #[test]
+    fn the_oldest_by_kernel() {
+        assert_eq!(oldest(Brand::Gcc, [5, 10]), Some([4, 9, 0]));
+        assert_eq!(oldest(Brand::Gcc, [6, 12]), Some([5, 1, 0]));
+        assert_eq!(oldest(Brand::Gcc, [7, 2]), Some([8, 1, 0]));
+        assert_eq!(oldest(Brand::Gcc, [2, 6]), None);
+    }
 }

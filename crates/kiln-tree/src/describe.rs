@@ -15,6 +15,7 @@ use crate::compiler::{self, Brand, Compiler};
 use crate::config::Config;
 use crate::machine::Machine;
 use crate::makefacts::{self, MakeFacts};
+use crate::missing::{self, Missing};
 use crate::tree::{Origin, Tree};
 
 /// How much of a kernel build the directory holds.
@@ -107,19 +108,6 @@ pub struct Overrides {
     pub cross_compile: bool,
     /// CC without its prefix (`gcc-10`), unless the command line says otherwise.
     pub cc: Option<String>,
-}
-
-/// Something that a build needs and the tree or the machine lacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Missing {
-    /// What: a file or a program.
-    pub what: String,
-    /// What happens without it, in a sentence's second half.
-    pub effect: String,
-    /// The command that helps.
-    pub help: Option<String>,
-    /// Whether no module can be built at all.
-    pub fatal: bool,
 }
 
 /// Everything about a tree.
@@ -224,7 +212,7 @@ impl Tree {
             tools,
             missing: Vec::new(),
         };
-        out.missing = missing(&out, &config, &self.dir, machine);
+        out.missing = missing::of(&out, &config, machine);
         out
     }
 
@@ -395,128 +383,4 @@ pub(crate) fn elf_machine(file: &Path) -> Option<Option<u16>> {
     let bytes = [start[18], start[19]];
     // EI_DATA: 1 is least significant byte first.
     Some(Some(if start[5] == 1 { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) }))
-}
-
-fn missing(it: &Description, config: &Config, dir: &Path, machine: &Machine) -> Vec<Missing> {
-    let mut out = Vec::new();
-    let mut lack = |what: &str, effect: &str, help: Option<String>, fatal: bool| {
-        out.push(Missing { what: what.to_string(), effect: effect.to_string(), help, fatal });
-    };
-    let install = |names: &[&str]| {
-        let names: Vec<String> = names.iter().map(|n| (*n).to_string()).collect();
-        machine.os.manager().map(|m| machine.as_root(&m.install(&names)))
-    };
-    let has = |name: &str| dir.join(name).exists();
-    let reinstall = match it.origin {
-        Origin::Installed | Origin::Source => machine
-            .os
-            .manager()
-            .and_then(|m| Some(machine.as_root(&m.install(&[m.headers(&it.release)?])))),
-        _ => None,
-    };
-    if matches!(it.state, State::Bare) {
-        lack(
-            "a configuration",
-            "the source must be configured and prepared before modules can be built",
-            Some(format!("kiln make -C {} defconfig modules_prepare", dir.display())),
-            true,
-        );
-        return out;
-    }
-    if !has("include/config/auto.conf") || !has("include/generated/autoconf.h") {
-        let help = match it.state {
-            State::Headers => reinstall.clone(),
-            _ => Some(format!("kiln make -C {} modules_prepare", dir.display())),
-        };
-        let effect = "the tree is not prepared and no module can be built";
-        lack("include/config/auto.conf or include/generated/autoconf.h", effect, help, true);
-    }
-    if !it.modules {
-        let effect = "this kernel cannot load modules (CONFIG_MODULES is off)";
-        lack("CONFIG_MODULES", effect, None, true);
-    }
-    if it.source.is_none() && MakeFacts::of_dir(dir).version.is_none() {
-        let effect = "the tree's Makefile includes a source that is not here";
-        lack("the kernel's Makefile", effect, reinstall.clone(), true);
-    } else if !has("scripts/Makefile.build")
-        && !it.source.as_ref().is_some_and(|s| s.join("scripts/Makefile.build").exists())
-    {
-        let effect = "kbuild's own makefiles are missing";
-        lack("scripts/Makefile.build", effect, reinstall.clone(), true);
-    }
-    match &it.compiler {
-        Some(compiler) if !compiler.is_here() => {
-            let effect =
-                format!("the compiler that built this kernel is not here: {}", compiler.text);
-            let name = if compiler.brand == Brand::Gcc { "gcc" } else { "clang" };
-            let help = compiler.install.as_ref().map(|c| machine.as_root(c));
-            lack(&format!("{name} {}", compiler.major()), &effect, help, true);
-        }
-        Some(compiler) if compiler.same_major == Some(false) => {
-            let effect =
-                format!("another version would be used than built this kernel: {}", compiler.text);
-            let help = compiler.install.as_ref().map(|c| machine.as_root(c));
-            lack(&format!("gcc {}", compiler.major()), &effect, help, false);
-        }
-        _ => {}
-    }
-    let objtool = config.is_set("OBJTOOL") || config.is_set("STACK_VALIDATION");
-    let objtool = objtool || config.is_set("UNWINDER_ORC");
-    if objtool {
-        let tool = it.tools.iter().find(|t| t.path == "tools/objtool/objtool");
-        match tool {
-            None => lack(
-                "tools/objtool/objtool",
-                "objects for this kernel have to pass through the tree's own objtool",
-                reinstall.clone(),
-                true,
-            ),
-            Some(tool) if !tool.runs_here => lack(
-                "an objtool for this machine",
-                "the tree's own is for another architecture and cannot run here",
-                None,
-                true,
-            ),
-            Some(_) => {}
-        }
-    }
-    if !it.symvers {
-        lack(
-            "Module.symvers",
-            "the kernel's symbols are unknown: modpost cannot tell which exist, and modules carry no \
-             symbol versions",
-            match it.state {
-                State::Headers => reinstall,
-                _ => Some(format!("kiln make -C {} (builds the kernel)", dir.display())),
-            },
-            false,
-        );
-    }
-    if it.btf.modules && !it.btf.vmlinux {
-        lack("vmlinux", "modules are built without BTF", None, false);
-    } else if it.btf.modules && !it.btf.pahole {
-        let package = if machine.os.id == "fedora" { "dwarves" } else { "pahole" };
-        lack("pahole", "BTF cannot be made", install(&[package]), false);
-    }
-    if it.rust.on && !it.rust.metadata {
-        lack(
-            "rust/libkernel.rmeta",
-            "modules in Rust cannot be built: the tree lacks the kernel's compiled Rust crates",
-            Some("prepare the kernel's source with: kiln make rustavailable prepare".to_string()),
-            false,
-        );
-    } else if it.rust.on && !it.rust.have_rustc {
-        lack("rustc", "modules in Rust cannot be built", install(&["rustc", "bindgen"]), false);
-    }
-    if it.signing.on && it.signing.all && !it.signing.have_key {
-        let key = it.signing.key.clone().unwrap_or_else(|| "certs/signing_key.pem".to_string());
-        let effect = if it.signing.force {
-            "modules are not signed, and this kernel loads none without a signature it trusts"
-        } else {
-            "modules are not signed when they are installed"
-        };
-        lack(&key, effect, None, false);
-    }
-    out.sort_by_key(|m| !m.fatal);
-    out
 }

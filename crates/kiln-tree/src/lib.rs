@@ -23,6 +23,7 @@ pub mod fetch;
 pub mod listing;
 pub mod machine;
 pub mod makefacts;
+pub mod missing;
 pub mod process;
 pub mod release;
 pub mod rooted;

@@ -93,6 +93,13 @@ impl Image {
         out
     }
 
+    /// The images of packages that were unpacked below a directory.
+    pub fn in_root(root: &Path) -> Vec<Image> {
+        let mut out = Vec::new();
+        below(root, &mut out);
+        out
+    }
+
     /// The row of architectures that it is for.
     pub fn family(&self, machine: &Machine) -> &'static Family {
         self.arch.map_or(machine.family, |a| a.family())

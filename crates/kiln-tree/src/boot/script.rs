@@ -2,7 +2,10 @@
 //!
 //! Knows the form of scripts, not what carries them out.
 
+use std::path::PathBuf;
+
 use crate::error::{Error, Kind, Result};
+use crate::machine::Machine;
 
 /// What runs between loading and unloading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,16 @@ pub const APPLETS: &[&str] = &[
     "ps", "rm", "rmmod", "sed", "sleep", "sort", "stat", "tail", "test", "touch", "tr", "true",
     "umount", "uname", "wc", "[",
 ];
+
+/// The busybox of this machine, if it is there and needs no libraries; then scripts can have a shell.
+pub fn busybox(machine: &Machine) -> Option<PathBuf> {
+    let path = machine.program("busybox")?;
+    let bytes = std::fs::read(machine.root.find(&path)?).ok()?;
+    // A program that is linked with libraries names its loader.
+    let needs_loader = |b: &[u8]| memchr::memmem::find(b, b"/ld-").is_some();
+    let elf = bytes.starts_with(b"\x7fELF");
+    (elf && !needs_loader(&bytes[..bytes.len().min(4096)])).then_some(path)
+}
 
 impl Script {
     /// Reads lines for init; `#` begins a comment.

@@ -12,6 +12,7 @@ pub mod elf;
 pub mod errno;
 pub mod fixdep;
 pub mod genksyms;
+pub mod helpers;
 pub mod host;
 pub mod kernel;
 pub mod modpost;
@@ -23,8 +24,13 @@ pub use host::Host;
 pub type Main = fn(args: &[Vec<u8>], host: &mut dyn Host) -> i32;
 
 /// The tools by the name that the kernel tree gives them, in alphabetical order.
-pub const TOOLS: &[(&str, Main)] =
-    &[("fixdep", fixdep::main), ("genksyms", genksyms::main), ("modpost", modpost::main)];
+pub const TOOLS: &[(&str, Main)] = &[
+    ("check-local-export", helpers::check_local_export),
+    ("fixdep", fixdep::main),
+    ("genksyms", genksyms::main),
+    ("modpost", modpost::main),
+    ("modules-check.sh", helpers::modules_check),
+];
 
 /// The entry of the tool called `name`, if there is one.
 pub fn find(name: &[u8]) -> Option<Main> {

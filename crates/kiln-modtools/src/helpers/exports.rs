@@ -49,9 +49,8 @@ pub fn exports_anything(path: &[u8], content: Vec<u8>, mark: Mark) -> Option<boo
 #[must_use]
 pub fn exported_names(content: Vec<u8>) -> Option<Vec<Vec<u8>>> {
     let elf = Elf::parse(content).ok()?;
-    let names = listed(&elf).filter_map(|symbol| {
-        elf.symbol_name(&symbol).strip_prefix(RECORD).map(<[u8]>::to_vec)
-    });
+    let names = listed(&elf)
+        .filter_map(|symbol| elf.symbol_name(&symbol).strip_prefix(RECORD).map(<[u8]>::to_vec));
     let mut names: Vec<Vec<u8>> = names.collect();
     names.sort_unstable();
     Some(names)
@@ -62,9 +61,8 @@ pub fn exported_names(content: Vec<u8>) -> Option<Vec<Vec<u8>>> {
 #[must_use]
 pub fn undefined_names(content: Vec<u8>) -> Option<Vec<Vec<u8>>> {
     let elf = Elf::parse(content).ok()?;
-    let undefined = |symbol: &Symbol| {
-        symbol.shndx == elf::SHN_UNDEF && symbol.binding() != elf::STB_WEAK
-    };
+    let undefined =
+        |symbol: &Symbol| symbol.shndx == elf::SHN_UNDEF && symbol.binding() != elf::STB_WEAK;
     let mut names: Vec<Vec<u8>> =
         listed(&elf).filter(undefined).map(|symbol| elf.symbol_name(&symbol).to_vec()).collect();
     names.sort_unstable();

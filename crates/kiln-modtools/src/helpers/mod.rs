@@ -11,8 +11,8 @@ mod exports;
 mod order;
 mod sysmap;
 
-pub use exports::{LocalExports, Mark, exported_names, exports_anything, local_exports};
 pub use exports::undefined_names;
+pub use exports::{LocalExports, Mark, exported_names, exports_anything, local_exports};
 pub use order::{Shown, name_conflicts};
 pub use sysmap::{Filter, system_map};
 

@@ -19,7 +19,7 @@ pub fn name_conflicts(list: &[u8], shown: Shown) -> Option<Vec<u8>> {
     let base = |line: &&[u8]| memchr::memrchr(b'/', line).map_or(0, |slash| slash + 1);
     let mut names: Vec<&[u8]> = lines.iter().map(|line| &line[base(line)..]).collect();
     let strange = |&b: &u8| b.is_ascii_whitespace() || b"*?[]\\^$".contains(&b) || b == 0;
-    if names.iter().any(|name| name.iter().any(|b| strange(b))) {
+    if names.iter().any(|name| name.iter().any(strange)) {
         return None;
     }
     names.sort_unstable();

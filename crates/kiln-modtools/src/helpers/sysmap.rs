@@ -24,8 +24,10 @@ pub struct Filter {
     rules: &'static [Rule],
 }
 
-const TYPES: [Rule; 4] = [Holds(" a "), Holds(" N "), Holds(" U "), Holds(" w ")];
-const [A, N, U, W]: [Rule; 4] = TYPES;
+const A: Rule = Holds(" a ");
+const N: Rule = Holds(" N ");
+const U: Rule = Holds(" U ");
+const W: Rule = Holds(" w ");
 
 static FILTERS: [Filter; 4] = [
     Filter {
@@ -59,10 +61,7 @@ static FILTERS: [Filter; 4] = [
         ],
     },
     Filter { measured: (Release::new(6, 12), Release::new(6, 12)), rules: &RULES_6_12 },
-    Filter {
-        measured: (Release::new(7, 2), Release::new(7, 3)),
-        rules: &RULES_7_2,
-    },
+    Filter { measured: (Release::new(7, 2), Release::new(7, 3)), rules: &RULES_7_2 },
 ];
 
 const RULES_6_12: [Rule; 26] = [
@@ -113,14 +112,15 @@ impl Filter {
     }
 
     fn drops(&self, line: &[u8]) -> bool {
-        let find = |text: &str| memchr::memmem::find_iter(line, text.as_bytes());
         self.rules.iter().any(|&rule| match rule {
             Holds(text) => memchr::memmem::find(line, text.as_bytes()).is_some(),
             Ends(text) => line.ends_with(text.as_bytes()),
-            Joined(first, second) => find(second).any(|end| {
-                let start = line[..end].iter().rposition(|b| !b.is_ascii_alphanumeric());
-                line[..start.map_or(0, |at| at + 1)].ends_with(first.as_bytes())
-            }),
+            Joined(first, second) => {
+                memchr::memmem::find_iter(line, second.as_bytes()).any(|end| {
+                    let start = line[..end].iter().rposition(|b| !b.is_ascii_alphanumeric());
+                    line[..start.map_or(0, |at| at + 1)].ends_with(first.as_bytes())
+                })
+            }
             Numbered(text) => {
                 let digits = line.iter().rev().take_while(|b| b.is_ascii_digit()).count();
                 line[..line.len() - digits].ends_with(text.as_bytes())

@@ -174,7 +174,7 @@ const HEADERS: &[&str] = &[
     "int b1(int (*f)(int, char), ...), (*b2[3])(void), (*(*b3)(int))[4]; int p1();
      static inline int helper(void) { char c = '}'; return \"{\"[0] + c; }
      void x1(int a[], int (b), int (*)[2]); void (*signal(int sig, void (*func)(int)))(int);
-     void x2(void (*cb)(void *), void *), x3(int (), int (*[])(void));",
+     void x2(void (*cb)(void *), void *); void x3(int (), int (*[])(void));",
     // typeof, built-in types, bit fields.
     "typedef int t; int v; typeof(v) b1; __typeof__(t) b2; typeof(t *) b3; typeof((v)) p1;
      typeof(&v) x1; typeof(struct f *) x2; __int128 x3; __builtin_va_list x4; _Bool x5;
@@ -240,10 +240,11 @@ fn all_headers_in_one_unit() {
 
 #[test]
 fn text_that_ends_early() {
-    for header in [HEADERS[0], HEADERS[2], HEADERS[5]] {
+    // Not in a list of declarators: cut off there, the original runs into memory that it has freed.
+    for header in [HEADERS[6], HEADERS[12]] {
         let exports = "\n__GENKSYMS_EXPORT_SYMBOL(b1);\n__GENKSYMS_EXPORT_SYMBOL(b2);";
         let text = format!("# 1 \"a.c\"\n# 1 \"a.h\"\n{header}{exports}");
-        for end in (0..text.len()).step_by(29) {
+        for end in (0..text.len()).step_by(17) {
             same(&["-w", "-T", "types"], &text[..end], "");
         }
     }

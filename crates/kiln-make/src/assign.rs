@@ -139,10 +139,44 @@ impl Make {
         recursive: bool,
         loc: Option<Loc>,
     ) -> VarId {
-        let text = self.names.shared(name);
         let env = self.opts.environment_overrides;
         let loc = loc.unwrap_or_default();
-        self.vars.define_in(scope, name, &text, value, origin, recursive, env, loc)
+        self.vars.define_in(scope, name, value, origin, recursive, env, loc)
+    }
+
+    /// A line of the form `NAME = TEXT` or `NAME := TEXT` with nothing to expand, to quote or to leave
+    /// out, as configuration files have by the thousand. Returns whether the line was one; if not,
+    /// nothing has been done.
+    pub(crate) fn plain_assignment(&mut self, line: &[u8], loc: Loc) -> Option<VarId> {
+        let end = line.iter().position(|&b| !text::is_plain_byte(b))?;
+        let mut p = end;
+        while text::is_blank(*line.get(p)?) {
+            p += 1;
+        }
+        let recursive = match (line[p], line.get(p + 1)) {
+            (b'=', _) => true,
+            (b':', Some(b'=')) => false,
+            _ => return None,
+        };
+        if end == 0 || matches!(line[end - 1], b'+') {
+            return None;
+        }
+        p += if recursive { 1 } else { 2 };
+        let value = &line[p..];
+        if memchr::memchr3(b'$', b'#', b'\\', value).is_some() {
+            return None;
+        }
+        let value = &value[text::leading_space(value)..];
+        let name = self.names.intern(&line[..end]);
+        if name == self.known.makeflags || name == self.known.recipe_prefix {
+            return None;
+        }
+        let scope = self.vars.global_link();
+        let v = self.define_in(scope, name, value.to_vec(), Origin::File, recursive, Some(loc));
+        let var = &mut self.vars[v];
+        var.append = false;
+        var.conditional = false;
+        Some(v)
     }
 
     /// Defines a global variable as it is, if its origin is strong enough.

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use kiln_base::Name;
 
 use crate::db::FileId;
-use crate::var::{Export, Origin, VarId};
+use crate::var::{Export, Origin, VarId, exportable};
 use crate::{Make, Result};
 
 impl Make {
@@ -37,12 +37,12 @@ impl Make {
             Export::IfSet => var.origin != Origin::Default,
             Export::Default => {
                 !matches!(var.origin, Origin::Default | Origin::Automatic)
-                    && var.exportable
                     && (self.export_all
                         || matches!(
                             var.origin,
                             Origin::Command | Origin::Environment | Origin::EnvOverride
                         ))
+                    && exportable(self.names.bytes(var.name))
             }
         }
     }

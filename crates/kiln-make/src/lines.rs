@@ -88,20 +88,28 @@ impl<'t> Lines<'t> {
         let mut from = self.pos;
         let counted = matches!(self.source, Source::File { .. });
         loop {
+            let start = self.pos;
             let bytes = self.bytes();
-            match memchr::memchr(b'\n', &bytes[from..]) {
-                Some(n) => {
-                    let start = self.pos;
-                    let nl = from + n;
-                    count += 1;
+            let mut end = None;
+            while let Some(n) = memchr::memchr(b'\n', &bytes[from..]) {
+                let nl = from + n;
+                count += 1;
+                from = nl + 1;
+                let continued = nl > start && bytes[nl - 1] == b'\\' && {
                     let slashes =
                         bytes[start..nl].iter().rev().take_while(|&&b| b == b'\\').count();
-                    if slashes % 2 == 0 {
-                        self.pos = nl + 1;
-                        let count = if counted { count } else { 0 };
-                        return Ok(Some((&self.bytes()[start..nl], count)));
-                    }
-                    from = nl + 1;
+                    slashes % 2 == 1
+                };
+                if !continued {
+                    end = Some(nl);
+                    break;
+                }
+            }
+            match end {
+                Some(nl) => {
+                    self.pos = nl + 1;
+                    let count = if counted { count } else { 0 };
+                    return Ok(Some((&self.bytes()[start..nl], count)));
                 }
                 None => {
                     let searched = bytes.len() - self.pos;

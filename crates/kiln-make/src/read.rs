@@ -316,11 +316,15 @@ impl Make {
                     continue;
                 }
             }
-            if !r.conds.ignoring()
-                && !r.in_ignored_define
-                && self.plain_rule_line(&mut r.pending, line, r.loc, set_default)?
-            {
-                continue;
+            if !r.conds.ignoring() && text::is_plain_byte(first) {
+                if self.plain_assignment(line, r.loc).is_some() {
+                    // What ends the rule before it is done after it: neither sees the other.
+                    self.finish_rule(&mut r.pending, r.loc)?;
+                    continue;
+                }
+                if self.plain_rule_line(&mut r.pending, line, r.loc, set_default)? {
+                    continue;
+                }
             }
             let plain = memchr::memchr2(b'\n', b'#', line).is_none();
             let body: &[u8] = if plain {

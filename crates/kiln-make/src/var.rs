@@ -110,8 +110,6 @@ pub struct Variable {
     pub per_target: bool,
     /// Not inherited by prerequisites.
     pub private: bool,
-    /// Its name could stand in an environment.
-    pub exportable: bool,
     /// On the list of globals that may go to children.
     pub(crate) candidate: bool,
     /// Being expanded.
@@ -440,7 +438,6 @@ impl Variables {
         &mut self,
         scope: SetId,
         name: Name,
-        text: &[u8],
         value: Vec<u8>,
         origin: Origin,
         recursive: bool,
@@ -481,7 +478,6 @@ impl Variables {
                 conditional: false,
                 per_target: false,
                 private: false,
-                exportable: exportable(text),
                 candidate: false,
                 expanding: false,
                 exp_count: 0,
@@ -516,7 +512,6 @@ impl Variables {
                 conditional: false,
                 per_target: false,
                 private: false,
-                exportable: true,
                 candidate: false,
                 expanding: false,
                 exp_count: 0,
@@ -598,7 +593,7 @@ impl Variables {
 }
 
 /// Whether a name could stand in the environment of a shell.
-fn exportable(name: &[u8]) -> bool {
+pub(crate) fn exportable(name: &[u8]) -> bool {
     match name.split_first() {
         Some((first, rest)) => {
             (first.is_ascii_alphabetic() || *first == b'_')

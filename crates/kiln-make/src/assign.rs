@@ -204,7 +204,14 @@ impl Make {
         let mut append = false;
         let mut conditional = false;
         let new = match flavor {
-            Flavor::Simple => self.expand(value)?,
+            Flavor::Simple => {
+                // Expanded in a buffer that is there already, kept without slack.
+                let mut buf = self.take_buffer();
+                self.expand_into(value, &mut buf)?;
+                let exact = buf.as_slice().to_vec();
+                self.give_buffer(buf);
+                exact
+            }
             Flavor::Expand => {
                 let text = self.expand(value)?;
                 let mut doubled = Vec::with_capacity(text.len());

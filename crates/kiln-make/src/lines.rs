@@ -17,7 +17,8 @@ enum Source<'t> {
     /// A string (`$(eval)`), whose lines do not count.
     Text(&'t [u8]),
     /// A file, of which `buf` holds the part that is being read.
-    File { rest: Box<dyn Read>, buf: Vec<u8>, at_end: bool },
+    /// `filled` says how far: behind it are old bytes, so that nothing has to be cleared.
+    File { rest: Box<dyn Read>, buf: Vec<u8>, filled: usize, at_end: bool },
 }
 
 /// How much of a file is read at a time.
@@ -29,53 +30,65 @@ impl<'t> Lines<'t> {
         Lines { source: Source::Text(text), pos: 0, edited: false }
     }
 
-    /// The lines of a file.
-    pub fn of_file(rest: Box<dyn Read>) -> Self {
-        Lines {
-            source: Source::File { rest, buf: Vec::new(), at_end: false },
-            pos: 0,
-            edited: false,
+    /// The lines of a file, read through a buffer that may have served before.
+    pub fn of_file(rest: Box<dyn Read>, buf: Vec<u8>) -> Self {
+        let source = Source::File { rest, buf, filled: 0, at_end: false };
+        Lines { source, pos: 0, edited: false }
+    }
+
+    /// The buffer, to serve again.
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.source {
+            Source::File { buf, .. } => Some(buf),
+            Source::Text(_) => None,
         }
     }
 
     fn bytes(&self) -> &[u8] {
         match &self.source {
             Source::Text(t) => t,
-            Source::File { buf, .. } => buf,
+            Source::File { buf, filled, .. } => &buf[..*filled],
         }
     }
 
     /// Reads more of the file, dropping what is done. Returns whether there was more. `nuls` counts
     /// lines that begin with a NUL, for the warning.
     fn fill(&mut self, nuls: &mut usize) -> io::Result<bool> {
-        let Source::File { rest, buf, at_end } = &mut self.source else { return Ok(false) };
+        let Source::File { rest, buf, filled, at_end } = &mut self.source else {
+            return Ok(false);
+        };
         if *at_end {
             return Ok(false);
         }
-        buf.drain(..self.pos);
+        buf.copy_within(self.pos..*filled, 0);
+        let old = *filled - self.pos;
         self.pos = 0;
-        let old = buf.len();
-        buf.resize(old + CHUNK.max(old), 0);
+        let room = old + CHUNK.max(old);
+        if buf.len() < room {
+            buf.resize(room, 0);
+        }
         let n = loop {
             match rest.read(&mut buf[old..]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => break other?,
             }
         };
-        buf.truncate(old + n);
+        *filled = old + n;
         *at_end = n == 0;
         // Few files have NULs or CRs in them: these are put right as a whole.
-        if memchr::memchr2(0, b'\r', &buf[old..]).is_some() {
+        if memchr::memchr2(0, b'\r', &buf[old..*filled]).is_some() {
+            buf.truncate(*filled);
             rest.read_to_end(buf)?;
             *at_end = true;
-            let (text, n) = file_text(buf);
-            *nuls += n;
+            let (text, bad) = file_text(buf);
+            *nuls += bad;
             if let Cow::Owned(text) = text {
                 *buf = text;
             }
+            *filled = buf.len();
             self.edited = true;
         }
-        Ok(buf.len() > old)
+        Ok(*filled > old)
     }
 
     /// The next logical line, its inner backslash-newlines kept, and how many lines of the file it
@@ -367,7 +380,7 @@ mod tests {
     #[test]
     fn logical_lines() {
         let text = b"a \\\nb\nc\\\\\nd";
-        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)));
+        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)), Vec::new());
         let mut next = || l.next_line(&mut 0).unwrap().map(|(t, n)| (t.to_vec(), n));
         assert_eq!(next(), Some((b"a \\\nb".to_vec(), 2)));
         assert_eq!(next(), Some((b"c\\\\".to_vec(), 1)));
@@ -379,7 +392,7 @@ mod tests {
     fn long_files_are_read_in_pieces() {
         let line = [b"x".repeat(70_000), b"\\\n".to_vec(), b"y".repeat(70_000)].concat();
         let text = [line.as_slice(), b"\nz\n"].concat();
-        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)));
+        let mut l = Lines::of_file(Box::new(io::Cursor::new(text)), Vec::new());
         let mut next = || l.next_line(&mut 0).unwrap().map(|(t, n)| (t.to_vec(), n));
         assert_eq!(next(), Some((line, 2)));
         assert_eq!(next(), Some((b"z".to_vec(), 1)));

@@ -73,6 +73,8 @@ pub struct Make {
     pub(crate) gpath: Vec<Vec<u8>>,
     pub(crate) dirs: Dirs,
     pub(crate) buffers: Vec<Vec<u8>>,
+    /// Buffers that makefiles are read through.
+    pub(crate) read_buffers: Vec<Vec<u8>>,
     /// Used again by texts that are expanded once.
     pub(crate) segs: Vec<Vec<crate::template::Seg>>,
     pub(crate) known: Known,
@@ -188,6 +190,7 @@ impl Make {
             dirs: Dirs::default(),
             buffers: Vec::new(),
             segs: Vec::new(),
+            read_buffers: Vec::new(),
             known,
             numbers: Vec::new(),
             variables_listed: 0,

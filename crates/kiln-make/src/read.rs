@@ -238,7 +238,8 @@ impl Make {
         self.append_makefile_list(&shown, loc)?;
         let outer = self.reading;
         self.reading = Some(loc);
-        self.read_lines(Lines::of_file(text), loc, !flags.no_default_goal)?;
+        let buf = self.read_buffers.pop().unwrap_or_default();
+        self.read_lines(Lines::of_file(text, buf), loc, !flags.no_default_goal)?;
         self.reading = outer;
         Ok(index)
     }
@@ -285,7 +286,7 @@ impl Make {
             pending,
             in_ignored_define: false,
         };
-        let mut scratch = Vec::new();
+        let mut scratch = self.take_buffer();
         let mut count = 0;
         let mut nuls = 0;
         loop {
@@ -342,7 +343,10 @@ impl Make {
         if r.conds.is_open() {
             return Err(Fatal::at(r.loc, "missing 'endif'"));
         }
-        self.finish_rule(&mut r.pending, r.loc)
+        self.finish_rule(&mut r.pending, r.loc)?;
+        self.read_buffers.extend(lines.into_buffer());
+        self.give_buffer(scratch);
+        Ok(())
     }
 
     fn warn_of_nuls(&mut self, nuls: &mut usize, loc: Loc) {

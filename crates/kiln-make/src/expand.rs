@@ -112,6 +112,15 @@ impl Make {
 
     /// Writes out parsed text.
     pub(crate) fn eval(&mut self, src: &[u8], segs: &[Seg], out: &mut Vec<u8>) -> Result<()> {
+        self.enter_level(1)?;
+        let before = out.len();
+        let done = self.eval_segs(src, segs, out);
+        self.leave_level(1);
+        done?;
+        self.burn(1 + out.len().saturating_sub(before))
+    }
+
+    fn eval_segs(&mut self, src: &[u8], segs: &[Seg], out: &mut Vec<u8>) -> Result<()> {
         for seg in segs {
             match seg {
                 Seg::Lit(a, b) => out.extend_from_slice(&src[*a as usize..*b as usize]),

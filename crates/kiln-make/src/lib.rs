@@ -20,6 +20,7 @@ pub mod filetable;
 mod func;
 mod glob;
 pub mod host;
+mod limits;
 mod lines;
 pub mod make;
 pub mod options;

@@ -47,6 +47,11 @@ pub struct Make {
     pub export_all: bool,
     /// Called when a makefile has assigned MAKEFLAGS, with the assignment's origin.
     pub on_makeflags: Option<fn(&mut Make, Origin) -> crate::Result<()>>,
+    /// How much work expansion may still do, in steps and bytes; `None` for no limit. For fuzzing:
+    /// short texts can stand for very long ones.
+    pub fuel: Option<u64>,
+    /// How deep expansions and makefiles stand inside one another now.
+    pub(crate) depth: u32,
     /// The chain of variable sets that names are looked up in.
     pub(crate) scope: SetId,
     /// The line that is being read, or the recipe that is being expanded.
@@ -170,6 +175,8 @@ impl Make {
             vars: Variables::default(),
             export_all: false,
             on_makeflags: None,
+            fuel: None,
+            depth: 0,
             scope: GLOBAL,
             reading: None,
             expanding_at: None,

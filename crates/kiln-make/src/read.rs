@@ -6,6 +6,7 @@ use crate::assign::{Assignment, parse_assignment};
 use crate::cond::Conditionals;
 use crate::error::os_error_text;
 use crate::host::Stream;
+use crate::limits::MAKEFILE_DEPTH;
 use crate::lines::{self, Lines};
 use crate::make::MakefileRead;
 use crate::options::debug;
@@ -277,7 +278,14 @@ impl Make {
         Ok(())
     }
 
-    fn read_lines(&mut self, mut lines: Lines<'_>, loc: Loc, set_default: bool) -> Result<()> {
+    fn read_lines(&mut self, lines: Lines<'_>, loc: Loc, set_default: bool) -> Result<()> {
+        self.enter_level(MAKEFILE_DEPTH)?;
+        let done = self.read_all_lines(lines, loc, set_default);
+        self.leave_level(MAKEFILE_DEPTH);
+        done
+    }
+
+    fn read_all_lines(&mut self, mut lines: Lines<'_>, loc: Loc, set_default: bool) -> Result<()> {
         let pending = Pending { prefix: self.recipe_prefix, recipe_line: 1, ..Pending::default() };
         let mut r = Reader {
             loc,
@@ -298,6 +306,7 @@ impl Make {
             }
             let Some((mut line, n)) = next.map_err(|e| self.read_error(r.loc, &e))? else { break };
             count = n;
+            self.burn(1 + line.len())?;
             if r.loc.line == 1 {
                 line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
             }

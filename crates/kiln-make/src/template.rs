@@ -6,6 +6,7 @@
 use kiln_base::{Name, Names, text};
 
 use crate::func::{self, Func};
+use crate::limits::MAX_PARENS;
 
 /// A parsed text together with its source.
 #[derive(Debug)]
@@ -59,14 +60,14 @@ pub fn function_at(s: &[u8]) -> Option<&'static Func> {
 
 /// Parses `src[start..end]`.
 pub fn parse(names: &mut Names, src: &[u8], start: usize, end: usize) -> Vec<Seg> {
-    let mut p = Parser { names, src, end };
+    let mut p = Parser { names, src, end, depth: 0 };
     p.text(start)
 }
 
 /// Parses the plain text at `at` and the reference behind it. Returns where the text goes on, `None`
 /// at its end: a text that is expanded only once need not be parsed as a whole.
 pub fn step(names: &mut Names, src: &[u8], at: usize, segs: &mut Vec<Seg>) -> Option<usize> {
-    let mut p = Parser { names, src, end: src.len() };
+    let mut p = Parser { names, src, end: src.len(), depth: 0 };
     p.step(at, segs)
 }
 
@@ -74,6 +75,8 @@ struct Parser<'a> {
     names: &'a mut Names,
     src: &'a [u8],
     end: usize,
+    /// How many references stand around the text.
+    depth: u32,
 }
 
 impl Parser<'_> {
@@ -81,9 +84,15 @@ impl Parser<'_> {
         if start == end {
             return Box::default();
         }
+        if self.depth == MAX_PARENS {
+            let msg = b"references nest too deeply".as_slice().into();
+            return Box::new([Seg::Fail(msg)]);
+        }
+        self.depth += 1;
         let outer = std::mem::replace(&mut self.end, end);
         let segs = self.text(start);
         self.end = outer;
+        self.depth -= 1;
         segs.into_boxed_slice()
     }
 

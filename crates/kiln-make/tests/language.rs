@@ -53,3 +53,27 @@ fn the_expectations_are_the_references() {
         assert_eq!(got, *expected, "{name}");
     }
 }
+
+/// Reads a makefile on a thread with the stack that an instance has.
+fn read_deep(makefile: String) -> String {
+    let thread = std::thread::Builder::new().stack_size(512 << 20);
+    thread.spawn(move || support::read(&makefile)).unwrap().join().unwrap()
+}
+
+#[test]
+fn endless_nesting_ends_in_a_message() {
+    let message = "*** expansions and makefiles nest too deeply.  Stop.\n";
+    for makefile in [
+        "f = $(call f,$1)\n$(call f,x)\n",
+        "f = $(eval $(call f,$1))\n$(call f,x)\n",
+        "define f\n$(eval $(value f))\nendef\n$(eval $(value f))\n",
+        "f = $(foreach v,a,$(call f,$1))\n$(info $(call f))\n",
+        "f = $(if x,$(let a,b,$(call f)))\nx := $(call f)\n",
+    ] {
+        let got = read_deep(makefile.into());
+        assert!(got.ends_with(message), "{makefile}: {got}");
+    }
+    let nested = format!("x := {}{}\n", "$(a".repeat(20_000), ")".repeat(20_000));
+    let got = read_deep(nested);
+    assert!(got.ends_with("*** references nest too deeply.  Stop.\n"), "{got}");
+}

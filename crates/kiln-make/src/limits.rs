@@ -17,7 +17,7 @@ pub const MAX_PARENS: u32 = 10_000;
 impl Make {
     /// Goes `n` levels deeper.
     pub(crate) fn enter_level(&mut self, n: u32) -> Result<()> {
-        if self.depth + n > MAX_DEPTH {
+        if self.depth + n > self.max_depth {
             return Err(self.expansion_error("expansions and makefiles nest too deeply"));
         }
         self.depth += n;

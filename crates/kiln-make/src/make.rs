@@ -50,6 +50,9 @@ pub struct Make {
     /// How much work expansion may still do, in steps and bytes; `None` for no limit. For fuzzing:
     /// short texts can stand for very long ones.
     pub fuel: Option<u64>,
+    /// How deep expansions and makefiles may stand inside one another: for the stack that an instance
+    /// has, unless whoever runs it on another says otherwise.
+    pub max_depth: u32,
     /// How deep expansions and makefiles stand inside one another now.
     pub(crate) depth: u32,
     /// The chain of variable sets that names are looked up in.
@@ -176,6 +179,7 @@ impl Make {
             export_all: false,
             on_makeflags: None,
             fuel: None,
+            max_depth: crate::limits::MAX_DEPTH,
             depth: 0,
             scope: GLOBAL,
             reading: None,

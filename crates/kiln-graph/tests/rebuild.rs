@@ -150,10 +150,10 @@ fn run_make(sys: &FakeSys, makefile: &str, args: &str) -> String {
             "-s" => opts.silent = Some(true),
             "-B" => switches.always_make = true,
             "-L" => opts.check_symlink_times = true,
-            _ if word.starts_with("-o") => old.push(word[2..].as_bytes()),
-            _ if word.starts_with("-W") => new.push(word[2..].as_bytes()),
+            _ if word.starts_with("-o") => old.push(&word.as_bytes()[2..]),
+            _ if word.starts_with("-W") => new.push(&word.as_bytes()[2..]),
             _ if word.starts_with("--shuffle=") => {
-                mode = shuffle::Mode::parse(word[10..].as_bytes(), sys.now()).unwrap();
+                mode = shuffle::Mode::parse(&word.as_bytes()[10..], sys.now()).unwrap();
             }
             _ => names.push(word.as_bytes().to_vec()),
         }

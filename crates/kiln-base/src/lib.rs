@@ -3,6 +3,7 @@
 //!
 //! This crate knows nothing of make, kernels or processes.
 
+pub mod fake;
 pub mod index;
 pub mod name;
 pub mod span;

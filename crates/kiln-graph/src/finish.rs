@@ -33,7 +33,7 @@ impl Graph {
         }
         make.init_file_variables(f, false)?;
         let stem = make.files[f].stem;
-        self.set_automatic(make, f, stem);
+        make.set_file_variables(f, stem);
         jobs.start(make, self, f)
     }
 

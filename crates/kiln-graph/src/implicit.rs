@@ -8,8 +8,12 @@ use kiln_base::text::{is_blank, is_space};
 use kiln_make::db::RuleId;
 use kiln_make::{Dep, File, FileId, Make, options::debug};
 
-use crate::automatic::dep_name;
 use crate::{Graph, Result, say};
+
+/// The name of a prerequisite, whether it is a file yet or not.
+fn dep_name(make: &Make, dep: &Dep) -> Option<Name> {
+    dep.name.or_else(|| dep.file.and_then(|f| make.files[f].name))
+}
 
 /// Longest path that a stem may come to.
 const PATH_MAX: usize = 4096;
@@ -339,7 +343,7 @@ impl Graph {
                 if !search.variables_ready {
                     make.init_file_variables(search.file, false)?;
                     let stem = make.names.intern(full);
-                    self.set_automatic(make, search.file, Some(stem));
+                    make.set_file_variables(search.file, Some(stem));
                     search.variables_ready = true;
                     star_set = true;
                 } else if !star_set {

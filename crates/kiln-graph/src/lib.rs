@@ -4,7 +4,6 @@
 //! become of it in this run. It starts nothing. Where a recipe is to run it asks [`Jobs`], which is
 //! the scheduler's, or a test's.
 
-pub mod automatic;
 mod finish;
 pub mod implicit;
 pub mod intermediates;

@@ -65,7 +65,10 @@ impl Graph {
                 })
                 .collect();
         }
+        // What `$?` lists follows the switch as it stands now.
+        let always = std::mem::replace(&mut make.opts.always_make, written.always_make);
         let result = self.goal_loop(make, jobs, goals);
+        make.opts.always_make = always;
         for (goal, seen) in goals.iter_mut().zip(&self.makefile_goals) {
             goal.error = seen.error;
         }

@@ -102,9 +102,8 @@ impl Graph {
         self.find_recipe(make, f, depth, "Using default recipe for '")?;
 
         // The prerequisites, and those of the targets made along with it, so that all is in order.
-        let mut owners = vec![f];
-        owners.extend_from_slice(&make.files[f].also_make);
-        for owner in owners {
+        let peers = make.files[f].also_make.clone();
+        for owner in std::iter::once(f).chain(peers) {
             self.expand_deps(make, owner)?;
             self.visit_deps(make, jobs, f, owner, depth, this_mtime, &mut found)?;
         }
@@ -188,15 +187,17 @@ impl Graph {
         f: FileId,
         depth: u32,
     ) -> Result<Option<Status>> {
-        let known = self.file(f).clone();
+        let known = self.file(f);
+        let (status, state) = (known.status, known.state);
         if known.updated {
-            if known.status > Status::None {
+            if status > Status::None {
+                let owes_message = known.no_diag && !known.dont_care;
                 let (a, b) = ("Recently tried and failed to update file '", "'.\n");
                 self.debug_file(make, debug::VERBOSE, depth, f, a, b);
-                if known.no_diag && !known.dont_care {
+                if owes_message {
                     self.complain(make, f)?;
                 }
-                return Ok(Some(known.status));
+                return Ok(Some(status));
             }
             self.debug_file(
                 make,
@@ -208,7 +209,7 @@ impl Graph {
             );
             return Ok(Some(Status::Success));
         }
-        match known.state {
+        match state {
             State::NotStarted | State::DepsRunning => Ok(None),
             State::Running => {
                 self.debug_file(make, debug::VERBOSE, depth, f, "Still updating file '", "'.\n");
@@ -216,7 +217,7 @@ impl Graph {
             }
             State::Finished => {
                 self.debug_file(make, debug::VERBOSE, depth, f, "Finished updating file '", "'.\n");
-                Ok(Some(known.status))
+                Ok(Some(status))
             }
         }
     }
@@ -626,10 +627,11 @@ impl Graph {
     }
 
     fn any_rule_running(&self, make: &Make, f: FileId) -> bool {
-        let first = make.files[f].double_colon.unwrap_or(f);
-        double_colon_chain(make, first)
-            .iter()
-            .any(|&c| matches!(self.state(c), State::Running | State::DepsRunning))
+        let runs = |c| matches!(self.state(c), State::Running | State::DepsRunning);
+        match make.files[f].double_colon {
+            None => runs(f),
+            Some(first) => double_colon_chain(make, first).into_iter().any(runs),
+        }
     }
 
     /// Which prerequisite stands at a place of the visiting order.

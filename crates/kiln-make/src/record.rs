@@ -386,94 +386,104 @@ impl Make {
     /// Sets the automatic variables of a file: `$@ $% $* $< $+ $^ $? $|`. Without a stem, the target
     /// name without a known suffix stands for it.
     pub fn set_file_variables(&mut self, f: FileId, stem: Option<Name>) {
-        let target = self.file_name(f).to_vec();
+        let Some(target) = self.files[f].name else { return };
         let stem = stem.unwrap_or_else(|| {
-            let sf = self.suffix_file;
-            let found = sf.and_then(|sf| {
-                self.files[sf].deps.iter().find_map(|d| {
-                    let s = self.dep_name(d);
-                    (target.len() > s.len()).then(|| target.strip_suffix(s)).flatten()
-                })
-            });
-            let stem = self.names.intern(found.unwrap_or(b""));
+            let stem = self.stem_by_suffix(target);
             self.files[f].stem = Some(stem);
             stem
         });
-        let star = self.names.shared(stem);
+        let deps = &self.files[f].deps;
         let usable = |d: &Dep| !d.need_2nd_expansion && !d.ignore_automatic;
-        // A prerequisite that is both order-only and normal is normal.
-        let mut seen: rustc_hash::FxHashMap<Vec<u8>, usize> = rustc_hash::FxHashMap::default();
-        let mut first_of: Vec<bool> = Vec::with_capacity(self.files[f].deps.len());
-        let mut upgrade: Vec<usize> = Vec::new();
+        let mut less =
+            deps.iter().find(|d| usable(d) && !d.ignore_mtime).and_then(|d| self.dep_id(d));
+        if self.takes_default_recipe(f) {
+            less = Some(target);
+        }
+        for (variable, value) in
+            [(b"<", less), (b"*", Some(stem)), (b"@", Some(target)), (b"%", None)]
+        {
+            let value = value.map(|n| self.names.shared(n));
+            self.define_automatic(f, variable, value.as_deref().unwrap_or_default());
+        }
+        self.set_list_variables(f);
+    }
+
+    /// `$+ $^ $? $|`
+    fn set_list_variables(&mut self, f: FileId) {
+        let mut all = Vec::new();
+        let mut first: rustc_hash::FxHashMap<Name, usize> = rustc_hash::FxHashMap::default();
+        let mut firsts = Vec::new();
+        let mut upgraded = Vec::new();
         for (i, d) in self.files[f].deps.iter().enumerate() {
-            if !usable(d) {
-                first_of.push(false);
+            if d.need_2nd_expansion || d.ignore_automatic {
                 continue;
             }
-            let name = self.dep_name(d).to_vec();
-            match seen.get(&name) {
+            let Some(name) = self.dep_id(d) else { continue };
+            if !d.ignore_mtime {
+                self.add_name(&mut all, name);
+            }
+            match first.get(&name) {
                 None => {
-                    seen.insert(name, i);
-                    first_of.push(true);
+                    first.insert(name, i);
+                    firsts.push((i, name));
                 }
-                Some(&j) => {
-                    first_of.push(false);
-                    if self.files[f].deps[j].ignore_mtime != d.ignore_mtime {
-                        upgrade.push(i);
-                        upgrade.push(j);
-                    }
+                // Listed both as ordinary and as order-only: it is ordinary.
+                Some(&j) if self.files[f].deps[j].ignore_mtime != d.ignore_mtime => {
+                    upgraded.extend([i, j]);
                 }
+                Some(_) => {}
             }
         }
-        let mut plus = Vec::new();
-        let mut less: Option<Vec<u8>> = None;
-        for d in self.files[f].deps.iter().filter(|d| usable(d) && !d.ignore_mtime) {
-            let name = self.dep_name(d);
-            if less.is_none() {
-                less = Some(name.to_vec());
-            }
-            plus.extend_from_slice(name);
-            plus.push(b' ');
-        }
-        for i in upgrade {
+        for i in upgraded {
             self.files[f].deps[i].ignore_mtime = false;
         }
-        let (mut caret, mut question, mut bar) = (Vec::new(), Vec::new(), Vec::new());
-        for (d, first) in self.files[f].deps.iter().zip(first_of) {
-            if !first {
-                continue;
-            }
-            let name = self.dep_name(d);
-            let put = |list: &mut Vec<u8>| {
-                list.extend_from_slice(name);
-                list.push(b' ');
-            };
+        let (mut once, mut newer, mut order_only) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, name) in firsts {
+            let d = &self.files[f].deps[i];
             if d.ignore_mtime {
-                put(&mut bar);
+                self.add_name(&mut order_only, name);
             } else {
-                put(&mut caret);
+                self.add_name(&mut once, name);
                 if d.changed || self.opts.always_make {
-                    put(&mut question);
+                    self.add_name(&mut newer, name);
                 }
             }
         }
-        for list in [&mut plus, &mut caret, &mut question, &mut bar] {
-            list.pop();
-        }
-        let default = self.special.default_file.and_then(|d| self.files[d].recipe.as_ref());
-        if let (Some(mine), Some(default)) = (&self.files[f].recipe, default)
-            && Rc::ptr_eq(mine, default)
+        for (variable, mut value) in [(b"+", all), (b"^", once), (b"?", newer), (b"|", order_only)]
         {
-            less = Some(target.clone());
+            value.pop();
+            self.define_automatic(f, variable, &value);
         }
-        self.define_automatic(f, b"<", &less.unwrap_or_default());
-        self.define_automatic(f, b"*", &star);
-        self.define_automatic(f, b"@", &target);
-        self.define_automatic(f, b"%", b"");
-        self.define_automatic(f, b"+", &plus);
-        self.define_automatic(f, b"^", &caret);
-        self.define_automatic(f, b"?", &question);
-        self.define_automatic(f, b"|", &bar);
+    }
+
+    fn add_name(&self, list: &mut Vec<u8>, name: Name) {
+        list.extend_from_slice(self.names.bytes(name));
+        list.push(b' ');
+    }
+
+    /// The interned name of a prerequisite.
+    fn dep_id(&self, d: &Dep) -> Option<Name> {
+        d.name.or_else(|| d.file.and_then(|f| self.files[f].name))
+    }
+
+    /// Whether the file's recipe is that of `.DEFAULT`.
+    fn takes_default_recipe(&self, f: FileId) -> bool {
+        let default = self.special.default_file.and_then(|d| self.files[d].recipe.as_ref());
+        match (&self.files[f].recipe, default) {
+            (Some(mine), Some(default)) => Rc::ptr_eq(mine, default),
+            _ => false,
+        }
+    }
+
+    /// The target's name without the first suffix of `.SUFFIXES` that it ends in.
+    fn stem_by_suffix(&mut self, target: Name) -> Name {
+        let text = self.names.shared(target);
+        let deps = self.suffix_file.map_or(&[][..], |sf| &self.files[sf].deps);
+        let stem = deps
+            .iter()
+            .find_map(|d| text.strip_suffix(self.dep_name(d)).filter(|stem| !stem.is_empty()));
+        let stem = stem.unwrap_or_default().to_vec();
+        self.names.intern(&stem)
     }
 }
 

@@ -78,7 +78,7 @@ pub fn contents(expected: &[u8], found: &[u8]) -> String {
 /// in which their lines come is chance.
 pub fn outputs(step: usize, expected: &[u8], found: &[u8]) -> Option<Difference> {
     let sorted = |o: &[u8]| {
-        let mut lines: Vec<Vec<u8>> = o.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+        let mut lines: Vec<Vec<u8>> = o.split(|&b| b == b'\n').map(without_chance).collect();
         lines.sort();
         lines
     };
@@ -107,6 +107,32 @@ pub fn outputs(step: usize, expected: &[u8], found: &[u8]) -> Option<Difference>
         }
     }
     Some(Difference { step, subject: "output".to_owned(), how })
+}
+
+/// A line with what is chance in it taken out: the process number in a probe's directory (`.tmp_123`,
+/// Makefile.compiler) and the letters in a compiler's temporary file (`/tmp/ccAbC123.o`).
+fn without_chance(line: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(&first) = rest.first() {
+        if let Some(tail) = rest.strip_prefix(b".tmp_") {
+            let digits = tail.iter().take_while(|b| b.is_ascii_digit()).count();
+            out.extend_from_slice(b".tmp_");
+            rest = &tail[digits..];
+            continue;
+        }
+        if let Some(tail) = rest.strip_prefix(b"/tmp/cc")
+            && tail.len() >= 6
+            && tail[..6].iter().all(u8::is_ascii_alphanumeric)
+        {
+            out.extend_from_slice(b"/tmp/cc");
+            rest = &tail[6..];
+            continue;
+        }
+        out.push(first);
+        rest = &rest[1..];
+    }
+    out
 }
 
 fn shown(line: Option<&[u8]>) -> String {
@@ -140,6 +166,13 @@ mod tests {
         assert_eq!(outputs(1, b"a\nb\n", b"b\na\n"), None);
         assert!(outputs(1, b"a\na\nb\n", b"a\nb\nb\n").is_some());
         assert!(outputs(1, b"a\n", b"a").is_some());
+    }
+
+    #[test]
+    fn chance_in_names_does_not_count() {
+        let said = outputs(1, b"x/.tmp_12/a /tmp/ccabcDEF.o", b"x/.tmp_345/a /tmp/ccghiJKL.o");
+        assert_eq!(said, None);
+        assert!(outputs(1, b".tmp_x", b".tmp_y").is_some());
     }
 
     #[test]

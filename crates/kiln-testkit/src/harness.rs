@@ -219,11 +219,21 @@ impl Harness {
         let mut list = Vec::new();
         for (i, (a, b)) in expected.iter().zip(&found).enumerate() {
             let step = i + 1;
-            if a.status != b.status {
+            // Where a signal goes to every process of a build at once, it is chance which of them
+            // speaks, and GNU make itself ends now in one way and now in another. That it ends with
+            // an error, and what it leaves, is not chance.
+            let chance = case.steps[i].interrupt.as_ref().is_some_and(|n| n.group);
+            let alike = match chance {
+                true => (a.status == "exit 0") == (b.status == "exit 0"),
+                false => a.status == b.status,
+            };
+            if !alike {
                 let how = format!("{}, expected {}", b.status, a.status);
                 list.push(Difference { step, subject: "exit status".to_owned(), how });
             }
-            list.extend(diff::outputs(step, &a.output, &b.output));
+            if !chance {
+                list.extend(diff::outputs(step, &a.output, &b.output));
+            }
             list.extend(diff::states(step, (&a.tree, &kept), (&b.tree, &own)));
             if a.writes != b.writes {
                 let list_of = |w: &[Vec<u8>]| {

@@ -155,7 +155,6 @@ const EXTRA: &[&str] = &[
     "bad-input/own-source",
     "bad-input/compile-error-ignored",
     "bad-input/SIG*-to-make-alone",
-    "bad-input/SIGINT-in-compile-j2",
     "bad-input/full-disk-1*",
     "bad-input/full-disk-3*",
 ];

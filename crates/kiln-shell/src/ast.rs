@@ -166,6 +166,16 @@ pub(crate) enum DefaultKind {
     Alternative,
 }
 
+impl RedirTo {
+    /// The name of the file, where one is opened.
+    pub(crate) fn word(&self) -> Option<&Word> {
+        match self {
+            RedirTo::Read(word) | RedirTo::Write(word) | RedirTo::Append(word) => Some(word),
+            RedirTo::Dup(_) => None,
+        }
+    }
+}
+
 impl Word {
     /// The text of a word that needs no expansion of parameters, without quotes.
     pub(crate) fn literal(&self) -> Option<Vec<u8>> {

@@ -241,7 +241,10 @@ pub(crate) fn pipe(stages: &[Simple]) -> Result<()> {
         };
         match builtin(&name) {
             None => {}
-            Some(Builtin::Echo | Builtin::Printf) if index == 0 => {}
+            // Its output is kept until the others start, so it must not go elsewhere: into a named
+            // pipe, say, that one of them is to read.
+            Some(Builtin::Echo | Builtin::Printf)
+                if index == 0 && stage.redirs.iter().all(|redir| redir.fd == 2) => {}
             Some(_) => return Err(Declined("builtin in a pipeline")),
         }
     }

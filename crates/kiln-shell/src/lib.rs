@@ -28,7 +28,7 @@ mod vars;
 pub use ast::Script;
 pub use host::{Dir, Host, Outcome, Process, Status, Step, Target};
 pub use lex::Declined;
-pub use machine::{Machine, Setup};
+pub use machine::{Machine, Setup, run_tool};
 pub use parse::parse;
 
 /// For fuzzing: takes any bytes as a recipe line through everything that only reads. Must neither

@@ -111,26 +111,11 @@ impl Machine {
         if script.wants_pid && setup.pid.is_none() {
             return Err(Declined("process number"));
         }
-        let dir = crate::builtin::starting_dir(&vars, setup.dir);
+        let dir = crate::builtin::starting_dir(&vars, setup.dir.clone());
         vars.set_exported(b"PWD", &dir.path);
         let mailbox = Arc::new(Mailbox::default());
-        let traps = Traps::default();
-        let mut shell = Shell {
-            vars,
-            dir: dir.clone(),
-            errexit: setup.errexit,
-            status: 0,
-            captured_status: 0,
-            fds: [Target::Caller(0), Target::Caller(1), Target::Caller(2)],
-            line: 1,
-            loops: 0,
-            skip: None,
-            traps: traps.clone(),
-            host: setup.host,
-            pid: setup.pid.unwrap_or_default(),
-            name: setup.name.into(),
-            mailbox: mailbox.clone(),
-        };
+        let mut shell = shell(setup, vars, dir.clone(), mailbox.clone());
+        let traps = shell.traps.clone();
         let running: Running = Box::pin(async move { shell.script(&script.body).await });
         Ok(Machine { running: Some(running), mailbox, traps, dir })
     }
@@ -181,5 +166,45 @@ impl Machine {
             let _ = rustix::fs::unlinkat(&self.dir.fd, &file[..], rustix::fs::AtFlags::empty());
         }
         Status::Signaled(signal)
+    }
+}
+
+fn shell(setup: Setup, vars: Vars, dir: Arc<Dir>, mailbox: Arc<Mailbox>) -> Shell {
+    Shell {
+        vars,
+        dir,
+        errexit: setup.errexit,
+        status: 0,
+        captured_status: 0,
+        fds: [Target::Caller(0), Target::Caller(1), Target::Caller(2)],
+        line: 1,
+        loops: 0,
+        skip: None,
+        traps: Traps::default(),
+        host: setup.host,
+        pid: setup.pid.unwrap_or_default(),
+        name: setup.name.into(),
+        mailbox,
+    }
+}
+
+/// Does a command that make starts without a shell ([`crate::direct::Argv::Direct`]) in process,
+/// where it is a small standard program used plainly. `program` is where the search for `argv[0]`
+/// led. `None`: nothing was done, or nothing that the real program would not do again, and it is to
+/// be started.
+#[must_use]
+pub fn run_tool(program: &[u8], argv: &[Vec<u8>], setup: Setup) -> Option<Status> {
+    argv.first()?;
+    let vars = Vars::import(setup.env.iter().map(Vec::as_slice));
+    let dir = setup.dir.clone();
+    let shell = shell(setup, vars, dir, Arc::default());
+    match crate::tools::run(&shell, program, argv) {
+        Ok(status) => status.map(|status| match status {
+            // Only a signal gives such a status here.
+            129.. => Status::Signaled(status - 128),
+            _ => Status::Exited(status),
+        }),
+        Err(Stop::Exit(status)) => Some(Status::Exited(status)),
+        Err(Stop::Signal(signal)) => Some(Status::Signaled(signal)),
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom};
+use rustix::fs::{AtFlags, FileType, MemfdFlags, Mode, OFlags, SeekFrom};
 
 use crate::ast::{Redir, RedirTo};
 use crate::host::Target;
@@ -21,11 +21,9 @@ impl Shell {
         // dash expands all the names first, then opens.
         let mut names = Vec::with_capacity(redirs.len());
         for redir in redirs {
-            names.push(match &redir.to {
-                RedirTo::Read(word) | RedirTo::Write(word) | RedirTo::Append(word) => {
-                    self.value(word).await?
-                }
-                RedirTo::Dup(_) => Vec::new(),
+            names.push(match redir.to.word() {
+                Some(word) => self.value(word).await?,
+                None => Vec::new(),
             });
         }
         let before = self.fds.clone();
@@ -46,7 +44,7 @@ impl Shell {
                 }
             };
             let mode = Mode::from_raw_mode(0o666);
-            match open(&self.dir.fd, &name, flags, mode) {
+            match self.open(name.clone(), flags, mode).await {
                 Ok(fd) => self.fds[usize::from(redir.fd)] = Target::File(Arc::new(fd)),
                 Err(error) => {
                     let mut text = format!("cannot {word} ").into_bytes();
@@ -61,7 +59,28 @@ impl Shell {
         }
         Ok(Ok(()))
     }
+
+    /// Opens a file without holding up the caller: a named pipe opens only when its other end does,
+    /// and that may be another job's doing.
+    async fn open(&self, name: Vec<u8>, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let is_pipe = rustix::fs::statat(&self.dir.fd, &name[..], AtFlags::empty())
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+        if !is_pipe {
+            return open(&self.dir.fd, &name, flags, mode);
+        }
+        let dir = self.dir.clone();
+        let opening =
+            std::thread::Builder::new().spawn(move || open(&dir.fd, &name, flags, mode))?;
+        while !opening.is_finished() {
+            std::thread::sleep(PIPE_PATIENCE);
+            self.mailbox.yield_turn().await;
+        }
+        opening.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    }
 }
+
+/// How long to rest between two looks at a named pipe being opened.
+const PIPE_PATIENCE: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// Opens a file relative to a directory, close-on-exec.
 pub(crate) fn open(dir: &OwnedFd, name: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {

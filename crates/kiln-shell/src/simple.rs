@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::ast::{Part, Simple, Word};
+use crate::ast::{Part, Redir, RedirTo, Simple, Word};
 use crate::check::{self, Builtin};
 use crate::host::{Outcome, Process, Target};
 use crate::lex::is_name_byte;
@@ -261,8 +261,17 @@ impl Shell {
     /// which that copy ended before it came to start it.
     async fn stage(&mut self, command: &Simple) -> Flow<Result<Process, i32>> {
         self.line = command.line;
-        let arguments = self.arguments(command).await?;
-        if let Err(status) = self.redirect(&command.redirs).await? {
+        let mut arguments = self.arguments(command).await?;
+        let literal = |redir: &Redir| redir.to.word().is_none_or(|word| word.literal().is_some());
+        if command.redirs.iter().any(|redir| self.is_named_pipe(redir))
+            && command.redirs.iter().all(literal)
+        {
+            // It opens only when its other end does, which may be another stage, and none has
+            // started yet. So a real shell opens it.
+            let script = redirecting_script(&command.redirs);
+            let shell: [&[u8]; 4] = [b"/bin/sh", b"-c", &script, b"/bin/sh"];
+            arguments.splice(0..0, shell.map(<[u8]>::to_vec));
+        } else if let Err(status) = self.redirect(&command.redirs).await? {
             return Ok(Err(status));
         }
         for (name, value) in &command.assigns {
@@ -293,6 +302,13 @@ impl Shell {
         Ok(Ok(process))
     }
 
+    fn is_named_pipe(&self, redir: &Redir) -> bool {
+        redir.to.word().and_then(Word::literal).is_some_and(|name| {
+            rustix::fs::statat(&self.dir.fd, &name[..], AtFlags::empty())
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+        })
+    }
+
     /// The error that `execve` would give for a file that is missing or not to be executed.
     fn startable(&self, path: &[u8]) -> Result<(), i32> {
         let stat = rustix::fs::statat(&self.dir.fd, path, AtFlags::empty())
@@ -300,6 +316,30 @@ impl Shell {
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if regular && self.may_execute(path) { Ok(()) } else { Err(Errno::ACCESS.raw_os_error()) }
     }
+}
+
+/// `exec "$@"` with redirections whose file names are literal.
+fn redirecting_script(redirs: &[Redir]) -> Vec<u8> {
+    let mut script = b"exec \"$@\"".to_vec();
+    for redir in redirs {
+        let (op, word) = match &redir.to {
+            RedirTo::Read(word) => (&b"<"[..], word.literal()),
+            RedirTo::Write(word) => (&b">"[..], word.literal()),
+            RedirTo::Append(word) => (&b">>"[..], word.literal()),
+            RedirTo::Dup(fd) => (&b">&"[..], Some(vec![b'0' + fd])),
+        };
+        script.extend_from_slice(&[b' ', b'0' + redir.fd]);
+        script.extend_from_slice(op);
+        script.push(b'\'');
+        for byte in word.unwrap_or_default() {
+            match byte {
+                b'\'' => script.extend_from_slice(b"'\\''"),
+                _ => script.push(byte),
+            }
+        }
+        script.push(b'\'');
+    }
+    script
 }
 
 fn assigns(word: &Word) -> bool {

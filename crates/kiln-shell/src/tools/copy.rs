@@ -23,7 +23,8 @@ pub(super) fn cp(dir: &OwnedFd, options: &[u8], operands: &[Vec<u8>]) -> Option<
     if !matches!(options, b"" | b"f") {
         return None;
     }
-    let source = crate::redir::open(dir, from, OFlags::RDONLY, Mode::empty()).ok()?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let source = crate::redir::open(dir, from, flags, Mode::empty()).ok()?;
     let found = rustix::fs::fstat(&source).ok()?;
     if kind(&found) != FileType::RegularFile
         || found.st_mode & 0o7000 != 0

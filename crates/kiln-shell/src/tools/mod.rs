@@ -22,8 +22,10 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Does a command in process. `None`: the real program has to run.
 pub(crate) fn run(shell: &Shell, path: &[u8], argv: &[Vec<u8>]) -> Flow<Option<i32>> {
     let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    let known: [&[u8]; 9] =
-        [b"cat", b"cmp", b"cp", b"grep", b"ln", b"mkdir", b"mv", b"rm", b"touch"];
+    let known: [&[u8]; 12] = [
+        b"cat", b"cmp", b"cp", b"echo", b"false", b"grep", b"ln", b"mkdir", b"mv", b"rm", b"touch",
+        b"true",
+    ];
     if !known.contains(&name)
         || (argv[0] != name && argv[0] != path)
         // It changes where options end.
@@ -31,6 +33,17 @@ pub(crate) fn run(shell: &Shell, path: &[u8], argv: &[Vec<u8>]) -> Flow<Option<i
         || !shell.host.is_standard(name, path)
     {
         return Ok(None);
+    }
+    match (name, &argv[1..]) {
+        (b"true", []) => return Ok(Some(0)),
+        (b"false", []) => return Ok(Some(1)),
+        // The program, unlike the shell's own, takes a backslash as it is.
+        (b"echo", words) if !words.first().is_some_and(|word| word.starts_with(b"-")) => {
+            let mut text = words.join(&b' ');
+            text.push(b'\n');
+            return print(shell, b"echo", &text).map(Some);
+        }
+        _ => {}
     }
     let Some((options, operands)) = arguments(argv) else { return Ok(None) };
     let dir = &shell.dir.fd;
@@ -45,20 +58,26 @@ pub(crate) fn run(shell: &Shell, path: &[u8], argv: &[Vec<u8>]) -> Flow<Option<i
         b"grep" => read::grep(dir, &options, operands),
         b"cat" => match read::cat(shell, &options, operands) {
             None => None,
-            Some(text) => match shell.put(1, &text) {
-                Ok(Ok(())) => Some(0),
-                Ok(Err(error)) => {
-                    let why = crate::message::error(error.raw_os_error().unwrap_or(0));
-                    let _ = shell.put(2, format!("cat: write error: {why}\n").as_bytes())?;
-                    Some(1)
-                }
-                // The signal ends the program, not the shell.
-                Err(Stop::Signal(signal)) => Some(128 + signal),
-                Err(stop) => return Err(stop),
-            },
+            Some(text) => Some(print(shell, b"cat", &text)?),
         },
         _ => None,
     })
+}
+
+/// A program's output and its status.
+fn print(shell: &Shell, name: &[u8], text: &[u8]) -> Flow<i32> {
+    match shell.put(1, text) {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(error)) => {
+            let why = crate::message::error(error.raw_os_error().unwrap_or(0));
+            let message = [name, b": write error: ", why.as_bytes(), b"\n"].concat();
+            let _ = shell.put(2, &message)?;
+            Ok(1)
+        }
+        // The signal ends the program, not the shell.
+        Err(Stop::Signal(signal)) => Ok(128 + signal),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// Leading single letters and the operands behind them. `None` where anything else looks like an

@@ -10,7 +10,9 @@ use crate::run::Shell;
 
 /// A regular file of a size to be read at once.
 fn open(dir: &OwnedFd, path: &[u8]) -> Option<(OwnedFd, Stat)> {
-    let file = crate::redir::open(dir, path, OFlags::RDONLY, Mode::empty()).ok()?;
+    // Not to wait for the other end of a pipe that is then left to the real program.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+    let file = crate::redir::open(dir, path, flags, Mode::empty()).ok()?;
     let found = rustix::fs::fstat(&file).ok()?;
     let fits = kind(&found) == FileType::RegularFile && found.st_size as u64 <= MAX_BYTES;
     fits.then_some((file, found))

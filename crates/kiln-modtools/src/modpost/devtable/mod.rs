@@ -64,7 +64,10 @@ struct Context<'a> {
 }
 
 /// A table that lies in no file bytes is all zeros; none is made up that is larger than this.
-const LARGEST_EMPTY_TABLE: u64 = 1 << 24;
+const LARGEST_EMPTY_TABLE: u64 = 1 << 20;
+
+/// No module has nearly so many aliases; an object whose tables overlap could ask for any number.
+const MOST_ALIASES: usize = 1 << 20;
 
 /// The parts of a table symbol's name.
 struct TableName<'a> {
@@ -194,6 +197,10 @@ impl Run<'_> {
             // The line was formatted as soon as it was known, and a long one ended the run then.
             let line = cat!["MODULE_ALIAS(\"", &text, "\");\n"];
             self.emit(&mut Vec::new(), &line)?;
+        }
+        if self.modules[id as usize].aliases.len() >= MOST_ALIASES {
+            let module = self.modules[id as usize].name.clone();
+            return Err(self.broken(&module, "more aliases than any module has"));
         }
         let aliases = &mut self.modules[id as usize].aliases;
         if !once || aliases.iter().all(|alias| alias.text != text) {

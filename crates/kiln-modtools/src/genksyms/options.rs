@@ -136,7 +136,7 @@ fn long<'a>(
         None => all().filter(|(long, _)| long.as_bytes().starts_with(name)).collect(),
     };
     let (long, letter) = match fits.as_slice() {
-        [] => return wrong(&[b"unrecognized option '--", name_of(text), b"'"]),
+        [] => return wrong(&[b"unrecognized option '--", text, b"'"]),
         [one] => **one,
         many => {
             let mut text = [b"option '--", text, b"' is ambiguous; possibilities:"].concat();
@@ -156,11 +156,6 @@ fn long<'a>(
         Some(value) => choice(letter, value),
         None => wrong(&[b"option '--", long.as_bytes(), b"' requires an argument"]),
     }
-}
-
-/// The C library shows an unknown long option without its value.
-fn name_of(text: &[u8]) -> &[u8] {
-    text
 }
 
 /// The text of `-h` and of every wrong option.

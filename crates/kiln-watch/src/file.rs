@@ -31,8 +31,11 @@ use crate::store::Answer;
 // format has another name and another header.
 //
 // The file is replaced by renaming, under a lock (`lock`), after reading what others have put there
-// meanwhile; nothing is synced, since the checksums tell what a power cut left. Measured: the
-// probes of a 6.1 module build (28 of them) take 60 kB, 70 % of it facts.
+// meanwhile; nothing is synced, since the checksums tell what a power cut left.
+//
+// Measured (examples/answers.rs): the 44 different commands that a build of a one-file module asks on
+// Debian's 6.1 headers, and one answer for all of them, share 391 facts in 49 kB; they are read in
+// 13 µs and checked, with 319 stats, in 0.3 ms.
 
 pub const MAGIC: &[u8; 8] = b"KILNANS1";
 pub const FILE: &str = "answers-1";

@@ -3,10 +3,11 @@
 //! resuming.
 
 use crate::calls::{self, Call, Flags};
-use crate::eye::{Eye, Identity, Kind, RealEye};
+use crate::eye::{Eye, Kind, RealEye};
 use crate::fact::Why;
 use crate::ledger::{Ledger, is_plain_device};
-use crate::programs::{self, Class};
+use crate::programs::Class;
+use crate::special::{Special, special};
 use crate::tracee;
 
 /// What a task is in the middle of.
@@ -74,56 +75,6 @@ pub struct Scene {
 
 fn descriptor_argument(arg: u64) -> i32 {
     arg as u32 as i32
-}
-
-/// How a path that is not an ordinary file's is to be taken.
-enum Special {
-    /// As a file.
-    File,
-    /// Tells nothing that an answer could rest on.
-    Skip,
-    /// Tells something that cannot be told again.
-    Refuse,
-}
-
-/// Files of `/proc/self` that compilers' run-time systems size stacks, heaps and thread pools by.
-const RUNTIME_FILES: &[&[u8]] =
-    &[b"maps", b"cgroup", b"mountinfo", b"status", b"stat", b"auxv", b"limits", b"statm"];
-
-fn special(path: &[u8], task: &Task) -> Special {
-    let compiler = task.class == Some(Class::Compiler);
-    // grep, sed and m4 look there for the end of their stack (libsigsegv). A shell does not, and
-    // whoever is told to read it does it for another reason.
-    if path == b"/proc/self/maps" && !task.says_proc && task.class == Some(Class::Plain) {
-        return Special::Skip;
-    }
-    let or_compiler = if compiler { Special::Skip } else { Special::Refuse };
-    if let Some(rest) = path.strip_prefix(b"/proc/") {
-        let (first, rest) = match rest.iter().position(|b| *b == b'/') {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            None => (rest, &b""[..]),
-        };
-        let own =
-            first == b"self" || first == b"thread-self" || first.iter().all(u8::is_ascii_digit);
-        return match (own, first) {
-            (true, _) if rest.is_empty() || rest == b"exe" || rest.starts_with(b"fd") => {
-                Special::Skip
-            }
-            (true, _) if RUNTIME_FILES.contains(&rest) => or_compiler,
-            (false, b"filesystems" | b"cpuinfo" | b"version" | b"sys" | b"modules") => {
-                Special::File
-            }
-            (false, b"meminfo" | b"stat" | b"loadavg") => or_compiler,
-            _ => Special::Refuse,
-        };
-    }
-    match path {
-        b"/dev/stdin" | b"/dev/stdout" | b"/dev/stderr" | b"/dev/fd" => Special::Skip,
-        b"/dev/random" | b"/dev/urandom" => or_compiler,
-        _ if path.starts_with(b"/dev/fd/") => Special::Skip,
-        _ if path.starts_with(b"/sys/fs/cgroup") => or_compiler,
-        _ => Special::File,
-    }
 }
 
 impl Scene {
@@ -449,36 +400,6 @@ impl Scene {
         }
     }
 
-    fn read_file(&mut self, tid: i32, task: &Task, path: &[u8], id: Identity, fd: i32) {
-        let open = tracee::descriptor_path(tid, fd);
-        if let Some(Class::Interpreter(words)) = task.class {
-            self.scan(words, path, &id, &open);
-        }
-        self.ledger.contents(path, id, &open);
-    }
-
-    /// Looks for words in a text that an interpreter is about to read. Libraries and tables are not
-    /// text: they have a NUL near their beginning.
-    fn scan(&mut self, words: &'static [&'static str], path: &[u8], id: &Identity, open: &[u8]) {
-        const LONGEST: u64 = 4 << 20;
-        if id.size == 0 {
-            return;
-        }
-        let Some(text) = read_some(open, LONGEST) else {
-            return self.ledger.refuse(Why::File, path);
-        };
-        if text.iter().take(512).any(|b| *b == 0) {
-            return;
-        }
-        if id.size > LONGEST {
-            return self.ledger.refuse(Why::File, path);
-        }
-        self.says_pid |= programs::contains(&text, b"$$");
-        if let Some(word) = programs::word_in(words, &text) {
-            self.ledger.refuse(Why::Word, word);
-        }
-    }
-
     fn failed_open(&mut self, task: &Task, path: &[u8], flags: i32, errno: i32) {
         match special(path, task) {
             Special::File => {}
@@ -531,60 +452,6 @@ impl Scene {
             _ => self.ledger.refuse(Why::Trouble, path.clone()),
         }
     }
-
-    /// A task has become another program.
-    pub fn became(&mut self, tid: i32, task: &mut Task) {
-        let (path, argv) = match std::mem::take(&mut task.pending) {
-            Pending::Exec { path, argv } => (path, argv),
-            _ => return self.ledger.refuse(Why::Call, "execve"),
-        };
-        let Some(real) = tracee::program(tid) else {
-            return self.ledger.refuse(Why::Program, path);
-        };
-        // A script, its interpreter, and what interprets that: each by the path that was asked for.
-        let mut called = path;
-        for _ in 0..5 {
-            self.look_at(&called);
-            match tracee::interpreter(&called) {
-                Some(next) => called = next,
-                None => break,
-            }
-        }
-        for file in tracee::mapped(tid) {
-            self.look_at(&file);
-        }
-        let Some(program) = programs::lookup(&real, &called) else {
-            let mut what = real.clone();
-            what.extend_from_slice(b", ");
-            what.extend_from_slice(programs::refusal(&real, &called).as_bytes());
-            return self.ledger.refuse(Why::Program, what);
-        };
-        self.ledger.program(&real);
-        task.class = Some(program.class);
-        task.says_proc = argv.iter().any(|a| programs::contains(a, b"/proc/"));
-        if let Some(word) = programs::forbidden_argument(program.class, &argv) {
-            self.ledger.refuse(Why::Word, word);
-        }
-        if matches!(program.class, Class::Interpreter(_)) {
-            self.says_pid |= argv.iter().any(|a| programs::contains(a, b"$$"));
-        }
-    }
-
-    fn look_at(&mut self, path: &[u8]) {
-        match RealEye.identity(path, true) {
-            Ok(id) => self.ledger.contents(path, id, path),
-            Err(_) => self.ledger.refuse(Why::Changed, path),
-        }
-    }
-}
-
-/// Whether a program may come to other rights by being run: under another's eye it would not get
-/// them, so it has to be let go first.
-pub fn gains_rights(path: &[u8]) -> bool {
-    let Ok(id) = RealEye.identity(path, true) else { return false };
-    let mut buffer = [0u8; 32];
-    id.mode & 0o6000 != 0
-        || rustix::fs::getxattr(path, c"security.capability", &mut buffer[..]).is_ok_and(|n| n > 0)
 }
 
 fn writes(flags: i32) -> bool {
@@ -595,13 +462,4 @@ fn writes(flags: i32) -> bool {
 
 fn leads_to(tid: i32, fd: i32) -> Option<(u64, u64)> {
     tracee::descriptor_identity(tid, fd).map(|id| (id.dev, id.ino))
-}
-
-fn read_some(path: &[u8], most: u64) -> Option<Vec<u8>> {
-    use std::io::Read;
-    use std::os::unix::ffi::OsStrExt;
-    let file = std::fs::File::open(std::path::Path::new(std::ffi::OsStr::from_bytes(path))).ok()?;
-    let mut text = Vec::new();
-    file.take(most).read_to_end(&mut text).ok()?;
-    Some(text)
 }

@@ -8,11 +8,13 @@
 //! This crate knows nothing of make, kernels or recipes. It starts processes only for its caller:
 //! `kiln-exec` is the one that may ask it to.
 
+mod becoming;
 mod calls;
 pub mod check;
 mod codec;
 pub mod eye;
 pub mod fact;
+mod file;
 mod handlers;
 pub mod key;
 mod ledger;
@@ -20,7 +22,9 @@ mod passing;
 pub mod programs;
 mod raw;
 pub mod record;
+mod special;
 pub mod store;
+mod table;
 mod tracee;
 mod tracer;
 mod watch;

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::process::WaitOptions;
 
+use crate::becoming::gains_rights;
 use crate::calls;
 use crate::fact::Why;
-use crate::handlers::{Pending, Scene, Task, gains_rights};
+use crate::handlers::{Pending, Scene, Task};
 use crate::raw::{self, Stop};
 
 /// What became of the command's first process.

@@ -1,5 +1,7 @@
 //! The store: whatever happens to its file, it answers rightly or not at all.
 
+#![allow(clippy::print_stderr)] // a skipped test says so
+
 mod common;
 
 use std::fs;

@@ -31,7 +31,9 @@ macro_rules! place {
 
 /// Looks at real files but tells the stamps of the first look for ever: a file system whose clock
 /// stands still.
-struct Frozen(std::sync::Mutex<std::collections::HashMap<(Vec<u8>, bool), Result<Identity, i32>>>);
+struct Frozen(std::sync::Mutex<Looks>);
+
+type Looks = std::collections::HashMap<(Vec<u8>, bool), Result<Identity, i32>>;
 
 impl Frozen {
     fn new() -> Self {

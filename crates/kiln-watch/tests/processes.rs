@@ -1,6 +1,8 @@
 //! What a watched command may do with processes: everything ends as it would unwatched, nothing is
 //! left stopped, and nothing outside is disturbed.
 
+#![allow(clippy::print_stderr)] // a skipped test says so
+
 mod common;
 
 use std::fs;

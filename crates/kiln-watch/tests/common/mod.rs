@@ -1,6 +1,6 @@
 //! What the tests share: a throw-away directory, and a small asker that does with answers what Kiln
 //! does: looks whether one is kept and stands, else runs the command watched and keeps it.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::print_stderr)] // each test file uses its part; a skip is said
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use kiln_session::Exit;
 use kiln_tree::rooted::Root;
-use kiln_tree::{Choice, Machine};
+use kiln_tree::Machine;
 
 use crate::cli::{Cli, Command, Work};
 
@@ -66,6 +66,12 @@ pub fn machine() -> Machine {
 fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     let (dir, words) = directory(&work.words)?;
     check_module(&dir)?;
+    if target == Some("modules_install") && !dir.join("modules.order").exists() {
+        return Err(format!(
+            "nothing has been built in {}\n      (`kiln build` builds the modules that `kiln install` installs)",
+            dir.display()
+        ));
+    }
     let machine = machine();
     let found = kiln_tree::discover::discover(&machine);
     let choice = match &work.kernel {
@@ -74,7 +80,7 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     }
     .map_err(|e| e.to_string())?;
     if work.kernel.is_none() {
-        eprintln!("kiln: {}", announce(&choice));
+        eprintln!("kiln: building against {choice}");
     }
     let mut argv = vec![kiln_session::command::make_command()];
     let mut push = |word: &[u8]| argv.push(word.to_vec());
@@ -97,10 +103,6 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
         push(word);
     }
     Ok(exit(argv))
-}
-
-fn announce(choice: &Choice) -> String {
-    format!("building against {} ({choice})", choice.tree.dir.display())
 }
 
 /// The module's directory and the remaining words: the first word is the directory if it is one.

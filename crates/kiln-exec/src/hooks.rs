@@ -1,7 +1,10 @@
 //! Where the session may step in instead of a process: a recursive make, or a program that Kiln can
 //! do itself. Declarations only.
 
+use std::fs::File;
 use std::sync::Arc;
+
+use kiln_make::ShellResult;
 
 use crate::{Done, Ended, Sink, Slots, SyncLock};
 
@@ -31,6 +34,22 @@ pub trait SubMake: Send + Sync {
     /// Starts it on a thread of its own, or declines; then a process is started. The returned flag
     /// must be set when it ends, in whatever way.
     fn try_start(&self, call: SubMakeCall<'_>) -> Option<Done>;
+}
+
+/// Answers the commands of `$(shell …)` from what was seen when they ran before.
+pub trait Probes: Send + Sync {
+    /// The answer, or `None`: then the command is run as ever. Standard output belongs to the answer;
+    /// `err` is where standard error goes, if not to the process's own.
+    fn ask(
+        &self,
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        err: Option<&File>,
+    ) -> Option<ShellResult>;
+
+    /// A command has run, so files may have changed.
+    fn disturbed(&self);
 }
 
 /// Runs a command within this thread, at once.

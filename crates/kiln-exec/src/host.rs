@@ -53,6 +53,12 @@ impl ExecHost {
         if let Some(sys) = self.output.borrow().sys.clone() {
             self.sys = sys;
         }
+        let probes = self.output.borrow().probes.clone();
+        if let Some(probes) = &probes
+            && let Some(answer) = probes.ask(words, &call.env, self.sys.dir(), err.as_deref())
+        {
+            return answer;
+        }
         let spawn = Spawn {
             argv: words,
             env: &call.env,
@@ -70,6 +76,9 @@ impl ExecHost {
                     Ended::Exit(code) => code,
                     Ended::Signal(signal, _) => 128 + signal,
                 };
+                if let Some(probes) = probes {
+                    probes.disturbed();
+                }
                 ShellResult { output, status }
             }
             Err(error) => {

@@ -14,7 +14,7 @@ use kiln_graph::{Graph, Jobs, Mtime, Result, State, Status, Stop, recipe};
 use kiln_make::options::{OutputSync, debug};
 use kiln_make::{Fatal, FileId, Make, Recipe};
 
-use crate::hooks::{Env, Native, SubMake};
+use crate::hooks::{Env, Native, Probes, SubMake};
 use crate::output::Buffer;
 use crate::spawn::Process;
 use crate::wait::{Until, wait};
@@ -157,6 +157,11 @@ impl Exec {
     /// What runs recursive makes within this process.
     pub fn set_submake(&mut self, hook: Option<Arc<dyn SubMake>>) {
         self.submake = hook;
+    }
+
+    /// What answers `$(shell …)` without running it.
+    pub fn set_probes(&mut self, hook: Option<Arc<dyn Probes>>) {
+        self.output.borrow_mut().probes = hook;
     }
 
     /// What runs commands within this thread.

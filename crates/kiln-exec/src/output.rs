@@ -13,7 +13,7 @@ use kiln_make::options::OutputSync;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::{Signals, SyncLock};
+use crate::{Probes, Signals, SyncLock};
 
 /// Where an instance's standard output and error lead; `None` is the process's own.
 #[derive(Clone, Default)]
@@ -115,6 +115,7 @@ pub struct Output {
     pub(crate) sys: Option<Arc<dyn Sys>>,
     /// What ends its waiting for them.
     pub(crate) signals: Option<Arc<Signals>>,
+    pub(crate) probes: Option<Arc<dyn Probes>>,
     /// `.ONESHELL` changes how `$(shell)` reads its command too.
     pub(crate) oneshell: bool,
 }
@@ -143,6 +144,7 @@ impl Output {
             write_error: None,
             sys: None,
             signals: None,
+            probes: None,
             oneshell: false,
         }
     }

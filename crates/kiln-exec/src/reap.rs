@@ -49,6 +49,9 @@ impl Exec {
                         return Ok(());
                     };
                     make.command_count += 1;
+                    if let Some(probes) = &self.output.borrow().probes {
+                        probes.disturbed();
+                    }
                     if self.signal_is_for_all(ended) {
                         self.jobs[at].line = Line::Ended(ended);
                         continue;

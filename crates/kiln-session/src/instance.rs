@@ -108,6 +108,8 @@ impl Instance {
         let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys));
         let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
         exec.set_submake(inv.shared.submake.clone());
+        let probes = inv.shared.probes.clone();
+        exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
         exec.set_sys(Arc::clone(&inv.sys));
         if !inv.good_stdin {
             exec.without_stdin();

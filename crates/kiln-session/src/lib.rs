@@ -6,12 +6,14 @@
 //! - [`remake`], [`restart`]: makefiles that are themselves targets
 //! - [`slots`]: job slots and the lock on output
 //! - [`submake`]: a recursive make within the process
+//! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
 //! - [`toolhost`]: the real system as the native tools see it
 
 pub mod command;
 pub mod instance;
 pub mod makeflags;
+pub mod probes;
 mod remake;
 pub mod restart;
 mod slots;
@@ -36,6 +38,8 @@ pub const STACK: usize = 512 << 20;
 pub struct Shared {
     /// The signals that end a build.
     pub signals: Arc<Signals>,
+    /// Answers `$(shell …)` from what was seen.
+    pub probes: Option<Arc<probes::Answers>>,
     /// Runs recursive makes in the process.
     pub submake: Option<Arc<dyn SubMake>>,
 }
@@ -47,13 +51,15 @@ impl Shared {
     /// If there are no descriptors left.
     pub fn new(slow: &Slow) -> std::io::Result<Arc<Self>> {
         let signals = Arc::new(Signals::install()?);
+        let probes = command::cache_dir().filter(|_| !slow.has("probes"));
+        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir)));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();
             let submake = own.filter(|_| !slow.has("submake")).map(|own| {
                 Arc::new(submake::InProcess { shared: Weak::clone(shared), own })
                     as Arc<dyn SubMake>
             });
-            Shared { signals, submake }
+            Shared { signals, probes, submake }
         }))
     }
 }
@@ -88,7 +94,7 @@ pub fn make(argv: Vec<Vec<u8>>) -> std::io::Result<Exit> {
         argv,
         env,
         sys: Arc::new(sys),
-        shared,
+        shared: Arc::clone(&shared),
         sink: Sink::default(),
         slots: None,
         lock: None,
@@ -98,8 +104,12 @@ pub fn make(argv: Vec<Vec<u8>>) -> std::io::Result<Exit> {
         .name("make".into())
         .stack_size(STACK)
         .spawn(move || instance::run(invocation))?;
+    let exit = thread.join();
+    if let Some(probes) = &shared.probes {
+        probes.save();
+    }
     // A panic has printed its message; make's status for its own failure is 2.
-    Ok(thread.join().unwrap_or(Exit::Status(2)))
+    Ok(exit.unwrap_or(Exit::Status(2)))
 }
 
 /// Ends the process by a signal, as make does after cleaning up.

@@ -1,0 +1,155 @@
+//! `$(shell …)` answered from what was seen when the same command ran before.
+//!
+//! A command is watched the first time; while everything that it looked at still stands, its answer is
+//! given again without a process. What cannot be known that way runs every time. `KILN_SLOW=probes`
+//! switches this off.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use kiln_exec::Probes;
+use kiln_exec::hooks::Env;
+use kiln_make::ShellResult;
+use kiln_watch::fact::Why;
+use kiln_watch::{
+    Answer, Checker, Command, Found, Question, RealEye, Sink, Source, Store, Surroundings, watch,
+};
+
+/// What the file of answers is kept under, in bytes.
+const MOST: usize = 64 << 20;
+
+/// The answers of this process.
+pub struct Answers {
+    inner: Mutex<Inner>,
+    around: Surroundings,
+    /// The system allows no watching; there is no use in asking again.
+    refused: AtomicBool,
+}
+
+struct Inner {
+    store: Store,
+    checker: Checker<'static>,
+}
+
+impl Answers {
+    /// The answers kept in a directory.
+    #[must_use]
+    pub fn open(dir: &PathBuf) -> Self {
+        let inner = Inner { store: Store::open(dir, MOST), checker: Checker::new(&RealEye) };
+        let refused = AtomicBool::new(false);
+        Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused }
+    }
+
+    /// Keeps what was learned. A cache that cannot be written is no error of the build.
+    pub fn save(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.store.has_news() {
+            let _ = inner.store.save();
+        }
+    }
+}
+
+impl Probes for Answers {
+    fn ask(
+        &self,
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        err: Option<&File>,
+    ) -> Option<ShellResult> {
+        if self.refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let streams = streams(err);
+        let question = Question {
+            purpose: b"shell",
+            argv,
+            dir,
+            env,
+            streams: &streams,
+            version: env!("CARGO_PKG_VERSION").as_bytes(),
+        };
+        let key = question.key(&self.around);
+        {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let Inner { store, checker } = &mut *inner;
+            match store.get(key, checker) {
+                Found::Stands(answer) => {
+                    return Some(ShellResult { output: answer.stdout, status: answer.status });
+                }
+                Found::Opaque(_) => return None,
+                Found::Nothing | Found::Changed(_) => {}
+            }
+        }
+        // Other instances go on asking while this command runs.
+        let watched = watch(command(argv, env, dir, err).ok()?).ok()?;
+        let status = match watched.status.signal() {
+            Some(signal) => 128 + signal,
+            None => watched.status.code().unwrap_or(127),
+        };
+        let label = argv.last().cloned().unwrap_or_default();
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match watched.seen {
+            Ok(seen) => {
+                let stdout = watched.stdout.clone();
+                let changes = !seen.effects.is_empty();
+                inner.store.put(key, Answer { label, status, stdout, stderr: Vec::new(), seen });
+                if changes {
+                    forget(&mut inner);
+                }
+            }
+            Err(opaque) => {
+                if opaque.why == Why::Refused {
+                    self.refused.store(true, Ordering::Relaxed);
+                } else {
+                    inner.store.put_opaque(key, label, opaque);
+                }
+                forget(&mut inner);
+            }
+        }
+        Some(ShellResult { output: watched.stdout, status })
+    }
+
+    fn disturbed(&self) {
+        forget(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn forget(inner: &mut Inner) {
+    inner.store.forget_checks();
+    inner.checker.forget();
+}
+
+/// What the streams are, since programs may ask. Standard output is always a pipe.
+fn streams(err: Option<&File>) -> Vec<u8> {
+    let tty = |yes: bool| if yes { "terminal" } else { "other" };
+    let input = tty(rustix::termios::isatty(io::stdin()));
+    let err = match err {
+        Some(_) => "other",
+        None => tty(rustix::termios::isatty(io::stderr())),
+    };
+    format!("{input} kept {err}").into_bytes()
+}
+
+fn command(argv: &[Vec<u8>], env: &Env, dir: &[u8], err: Option<&File>) -> io::Result<Command> {
+    let copy = |fd: std::os::fd::BorrowedFd<'_>| -> io::Result<OwnedFd> { fd.try_clone_to_owned() };
+    let stderr = match err {
+        Some(file) => copy(file.as_fd())?,
+        None => copy(io::stderr().as_fd())?,
+    };
+    Ok(Command {
+        program: argv.first().cloned().unwrap_or_default(),
+        argv: argv.to_vec(),
+        env: env.clone(),
+        dir: dir.to_vec(),
+        // A command that reads or writes what is not kept is found to be opaque.
+        stdin: Source::Given(copy(io::stdin().as_fd())?),
+        stdout: Sink::Kept,
+        stderr: Sink::Given(stderr),
+    })
+}

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,7 +39,7 @@ struct Inner {
 impl Answers {
     /// The answers kept in a directory.
     #[must_use]
-    pub fn open(dir: &PathBuf) -> Self {
+    pub fn open(dir: &Path) -> Self {
         let inner = Inner { store: Store::open(dir, MOST), checker: Checker::new(&RealEye) };
         let refused = AtomicBool::new(false);
         Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused }

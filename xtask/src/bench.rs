@@ -16,6 +16,7 @@ use kiln_conformance::{examples, repository};
 use kiln_testkit::{KernelTree, cache, kernel_trees, reference};
 
 use crate::options::Options;
+use crate::reading;
 
 /// Says what a process and its children cost; of the package `time`.
 const TIME: &str = "/usr/bin/time";
@@ -99,6 +100,15 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let facts = machine();
     let head = format!("# {kind}\n\n{facts}\n\nMedians of {turns} turns each.\n\n");
     fs::write(dir.join(format!("{kind}.json")), format!("[\n{json}\n]\n")).map_err(said)?;
+    if kind == "eval" {
+        let files: Vec<(&str, PathBuf)> =
+            programs.iter().map(|(name, dir)| (*name, dir.join("make"))).collect();
+        let chosen: Vec<&KernelTree> =
+            trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)).collect();
+        let alone = reading::run(&files, &chosen, turns).map_err(said)?;
+        table.push_str("\nReading alone, as BENCHMARKING.md says:\n\n");
+        table.push_str(&alone);
+    }
     fs::write(dir.join(format!("{kind}.md")), format!("{head}{table}")).map_err(said)?;
     print!("{table}");
     Ok(true)

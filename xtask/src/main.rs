@@ -7,6 +7,7 @@ mod conformance;
 mod guard;
 mod options;
 mod projects;
+mod reading;
 mod suite;
 mod tally;
 mod tidy;

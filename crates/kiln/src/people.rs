@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use kiln_session::Exit;
-use kiln_tree::rooted::Root;
 use kiln_tree::Machine;
+use kiln_tree::rooted::Root;
 
 use crate::cli::{Cli, Command, Work};
 

@@ -97,10 +97,10 @@ pub(super) fn cases() -> Vec<Case> {
                 $(obj)/v.h: FORCE\n\t$(call filechk,v)\n"),
             foo("generated-header", "obj-m := foo.o\nccflags-y := -I$(obj)\n\
                 $(obj)/foo.o: $(obj)/gen.h\nclean-files := gen.h\n\
-                quiet_cmd_gen = GEN     $@\n      cmd_gen = echo '\\#define GEN 1' >$@\n\
+                quiet_cmd_gen = GEN     $@\n      cmd_gen = echo '\\#define GENERATED 1' >$@\n\
                 targets += gen.h\n$(obj)/gen.h: FORCE\n\t$(call if_changed,gen)\n")
                 .file("foo.c", "#include \"gen.h\"\n#include <linux/module.h>\n\
-                    MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"x\");\nint v = GEN;\n"),
+                    MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"x\");\nint v = GENERATED;\n"),
             foo("generated-source", "obj-m := foo.o gen.o\n\
                 quiet_cmd_gen = GEN     $@\n      cmd_gen = cp $< $@\n\
                 targets += gen.c\n$(obj)/gen.c: $(src)/foo.c FORCE\n\t$(call if_changed,gen)\n"),

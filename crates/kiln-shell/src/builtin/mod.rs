@@ -99,7 +99,8 @@ impl Shell {
             Err(_) if builtin.is_special() => Err(Stop::Exit(ERROR)),
             Err(_) => Ok(ERROR),
             Ok(status) if written.is_err() => {
-                self.warn(Some(&name), b"I/O error")?;
+                // dash names the command twice here.
+                self.warn(Some(&name), &[&name[..], b": I/O error"].concat())?;
                 Ok(status | 1)
             }
             Ok(status) => Ok(status),

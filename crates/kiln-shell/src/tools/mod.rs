@@ -41,7 +41,7 @@ pub(crate) fn run(shell: &Shell, path: &[u8], argv: &[Vec<u8>]) -> Flow<Option<i
         (b"echo", words) if !words.first().is_some_and(|word| word.starts_with(b"-")) => {
             let mut text = words.join(&b' ');
             text.push(b'\n');
-            return print(shell, b"echo", &text).map(Some);
+            return print(shell, &argv[0], &text).map(Some);
         }
         _ => {}
     }
@@ -58,7 +58,7 @@ pub(crate) fn run(shell: &Shell, path: &[u8], argv: &[Vec<u8>]) -> Flow<Option<i
         b"grep" => read::grep(dir, &options, operands),
         b"cat" => match read::cat(shell, &options, operands) {
             None => None,
-            Some(text) => Some(print(shell, b"cat", &text)?),
+            Some(text) => Some(print(shell, &argv[0], &text)?),
         },
         _ => None,
     })

@@ -233,6 +233,8 @@ fn list(path: &Path, name: &str, tree: &mut BTreeMap<String, String>) {
         format!("link {}", fs::read_link(path).expect("a link").display())
     } else if stat.is_dir() {
         format!("dir {mode:o}")
+    } else if !stat.is_file() {
+        format!("special {mode:o}")
     } else {
         let bytes = fs::read(path).unwrap_or_default();
         format!("file {mode:o} {} {}", stat.nlink(), String::from_utf8_lossy(&bytes))

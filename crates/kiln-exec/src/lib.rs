@@ -14,6 +14,7 @@ mod job;
 mod load;
 pub mod lock;
 pub mod output;
+pub mod program;
 mod reap;
 pub mod signals;
 pub mod slots;

@@ -29,6 +29,8 @@ use kiln_base::RealSys;
 use kiln_exec::{Signals, Sink, SubMake};
 
 pub use instance::{Exit, Invocation};
+/// For what is neither a recipe nor a probe: downloads, boots.
+pub use kiln_exec::program;
 
 /// Stack of a make instance's thread. Expansion recurses as deeply as makefiles do; the memory is
 /// only reserved, not used, until then.

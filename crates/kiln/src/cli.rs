@@ -21,6 +21,13 @@ pub enum Command {
     Install(Work),
     /// Remove what building left there
     Clean(Work),
+    /// List kernels, or add, fetch and remove them
+    Kernels {
+        #[command(subcommand)]
+        action: Option<crate::kernels::Action>,
+    },
+    /// Boot a kernel under QEMU, load modules, and say what came of it
+    Boot(crate::kernels::Boot),
     /// Do what GNU make 4.4.1 does with the same arguments (`--verify` first: compare with it)
     #[command(disable_help_flag = true)]
     Make {

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this crate is the one that prints
 
 mod cli;
+mod kernels;
 mod people;
 mod tool;
 mod verify;

@@ -17,6 +17,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Build(work) => build(&work, None),
         Command::Install(work) => build(&work, Some("modules_install")),
         Command::Clean(work) => build(&work, Some("clean")),
+        Command::Kernels { action } => crate::kernels::run(action),
+        Command::Boot(args) => crate::kernels::boot(args),
         // Both are cut off before, because their arguments are another language.
         Command::Make { args } => {
             return make(&args.into_iter().map(OsStringExt::into_vec).collect::<Vec<_>>(), false);
@@ -82,6 +84,10 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     if work.kernel.is_none() {
         eprintln!("kiln: building against {choice}");
     }
+    let described = choice.tree.describe(&machine);
+    if let Some(missing) = described.missing.iter().find(|m| m.fatal) {
+        return Err(missing.to_string());
+    }
     let mut argv = vec![kiln_session::command::make_command()];
     let mut push = |word: &[u8]| argv.push(word.to_vec());
     push(b"-C");
@@ -98,6 +104,12 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     push(&[b"M=", dir.as_os_str().as_bytes()].concat());
     if work.verbose {
         push(b"V=1");
+    }
+    for (name, value) in described.make_variables() {
+        let given = |w: &OsString| w.as_bytes().starts_with(format!("{name}=").as_bytes());
+        if !words.iter().any(given) {
+            push(format!("{name}={value}").as_bytes());
+        }
     }
     for word in target.iter().map(|t| t.as_bytes()).chain(words.iter().map(|w| w.as_bytes())) {
         push(word);

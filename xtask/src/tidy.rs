@@ -14,6 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("kiln-shell", &["kiln-base"]),
     ("kiln-modtools", &["kiln-base"]),
     ("kiln-tree", &["kiln-base"]),
+    ("kiln-watch", &["kiln-base"]),
     ("kiln-graph", &["kiln-base", "kiln-make"]),
     ("kiln-exec", &["kiln-base", "kiln-make", "kiln-graph", "kiln-shell"]),
     (
@@ -26,6 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "kiln-shell",
             "kiln-modtools",
             "kiln-tree",
+            "kiln-watch",
         ],
     ),
     // `kiln make --verify` is the harness, for any build of a user.

@@ -144,11 +144,10 @@ impl Make {
         self.vars.define_in(scope, name, value, origin, recursive, env, loc)
     }
 
-    /// A line of the form `NAME = TEXT` or `NAME := TEXT` with nothing to expand, to quote or to leave
+    /// A line of the form `NAME = TEXT` or `NAME := TEXT`, its name ending at `end`, with nothing to expand, to quote or to leave
     /// out, as configuration files have by the thousand. Returns whether the line was one; if not,
     /// nothing has been done.
-    pub(crate) fn plain_assignment(&mut self, line: &[u8], loc: Loc) -> Option<VarId> {
-        let end = line.iter().position(|&b| !text::is_plain_byte(b))?;
+    pub(crate) fn plain_assignment(&mut self, line: &[u8], end: usize, loc: Loc) -> Option<VarId> {
         let mut p = end;
         while text::is_blank(*line.get(p)?) {
             p += 1;

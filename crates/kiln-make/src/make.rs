@@ -91,6 +91,8 @@ pub struct Make {
     /// The count of changes for which `.VARIABLES` was made.
     pub(crate) variables_listed: u64,
     pub(crate) wait_warned: (bool, bool),
+    /// The target of the last plain rule line.
+    pub(crate) last_plain_target: Option<Name>,
 }
 
 /// Names that the code asks about often.
@@ -206,6 +208,7 @@ impl Make {
             numbers: Vec::new(),
             variables_listed: 0,
             wait_warned: (false, false),
+            last_plain_target: None,
         }
     }
 

@@ -327,12 +327,15 @@ impl Make {
                 }
             }
             if !r.conds.ignoring() && text::is_plain_byte(first) {
-                if self.plain_assignment(line, r.loc).is_some() {
+                // Where the first word of plain bytes ends.
+                let end = line.iter().position(|&b| !text::is_plain_byte(b));
+                let end = end.unwrap_or(line.len());
+                if self.plain_assignment(line, end, r.loc).is_some() {
                     // What ends the rule before it is done after it: neither sees the other.
                     self.finish_rule(&mut r.pending, r.loc)?;
                     continue;
                 }
-                if self.plain_rule_line(&mut r.pending, line, r.loc, set_default)? {
+                if self.plain_rule_line(&mut r.pending, line, end, r.loc, set_default)? {
                     continue;
                 }
             }

@@ -10,20 +10,18 @@ use crate::var::{Flavor, Origin};
 use crate::{Fatal, Make, Result};
 
 impl Make {
-    /// A line of the form `TARGET: NAME…` with nothing special in it, as dependency files have by
+    /// A line of the form `TARGET: NAME…`, the colon at `colon`, with nothing special in it, as dependency files have by
     /// the thousand: it is taken in without the copies that the general way makes. Returns whether
     /// the line was one; if not, nothing has been done.
     pub(crate) fn plain_rule_line(
         &mut self,
         pending: &mut Pending,
         line: &[u8],
+        colon: usize,
         loc: Loc,
         set_default: bool,
     ) -> Result<bool> {
-        let Some(colon) = line.iter().position(|&b| !text::is_plain_byte(b)) else {
-            return Ok(false);
-        };
-        if line[colon] != b':' || colon == 0 || line[0] == b'.' {
+        if line.get(colon) != Some(&b':') || line[0] == b'.' {
             return Ok(false);
         }
         let deps = &line[colon + 1..];
@@ -31,7 +29,12 @@ impl Make {
             return Ok(false);
         }
         self.finish_rule(pending, loc)?;
-        let target = self.names.intern(&line[..colon]);
+        // Lines for the same target follow one another.
+        let target = match self.last_plain_target {
+            Some(last) if self.names.bytes(last) == &line[..colon] => last,
+            _ => self.names.intern(&line[..colon]),
+        };
+        self.last_plain_target = Some(target);
         pending.line = loc.line;
         pending.prefix = self.recipe_prefix;
         pending.double_colon = false;

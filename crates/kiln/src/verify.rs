@@ -251,6 +251,6 @@ mod tests {
         let roots = written_directories(&[b"-C".to_vec(), b"/".to_vec(), arg], Path::new("/usr"));
         assert_eq!(roots, [dir]);
         let roots = written_directories(&[b"-C".to_vec(), b"/usr".to_vec()], Path::new("/"));
-        assert_eq!(roots, [PathBuf::from(OsStr::from_bytes(&b"/usr".to_vec()))]);
+        assert_eq!(roots, [PathBuf::from("/usr")]);
     }
 }

@@ -8,6 +8,7 @@ mod finish;
 pub mod implicit;
 pub mod intermediates;
 pub mod mtime;
+mod prerequisites;
 pub mod reason;
 pub mod recipe;
 pub mod say;

@@ -87,7 +87,10 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     let described = choice.tree.describe(&machine);
     if let Some(missing) = described.missing.iter().find(|m| m.fatal) {
         let help = missing.help.as_ref().map_or(String::new(), |h| format!("\n  hint: {h}"));
-        return Err(format!("{}: no {}: {}{help}", described.release, missing.what, missing.effect));
+        return Err(format!(
+            "{}: no {}: {}{help}",
+            described.release, missing.what, missing.effect
+        ));
     }
     let mut argv = vec![kiln_session::command::make_command()];
     let mut push = |word: &[u8]| argv.push(word.to_vec());

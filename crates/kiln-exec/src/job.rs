@@ -16,6 +16,7 @@ use kiln_make::{Fatal, FileId, Make, Recipe};
 
 use crate::hooks::{Env, Native, Probes, SubMake};
 use crate::output::Buffer;
+use crate::script::Script;
 use crate::spawn::Process;
 use crate::wait::{Until, wait};
 use crate::{Done, Ended, Output, Signals, Slots, load};
@@ -26,6 +27,8 @@ pub(crate) enum Running {
     Process(Box<Process>),
     /// A recursive make on another thread of this process.
     SubMake(Done),
+    /// A shell line within this process.
+    Script(Box<Script>),
 }
 
 impl Running {
@@ -33,6 +36,7 @@ impl Running {
         match self {
             Running::Process(process) => process.as_fd(),
             Running::SubMake(done) => done.as_fd(),
+            Running::Script(script) => script.fd().unwrap_or_else(|| script.over.as_fd()),
         }
     }
 
@@ -40,6 +44,7 @@ impl Running {
         match self {
             Running::Process(process) => process.ended(),
             Running::SubMake(done) => done.ended(),
+            Running::Script(script) => script.ended(),
         }
     }
 }
@@ -87,6 +92,7 @@ pub struct Exec {
     pub(crate) make_command: Vec<u8>,
     pub(crate) submake: Option<Arc<dyn SubMake>>,
     pub(crate) native: Option<Arc<dyn Native>>,
+    pub(crate) shell_inside: bool,
     /// Jobs whose line runs, in the order in which they were begun.
     pub(crate) jobs: Vec<Job>,
     /// Jobs that wait for the load to go down; the last is tried first.
@@ -119,6 +125,7 @@ impl Exec {
             make_command: Vec::new(),
             submake: None,
             native: None,
+            shell_inside: false,
             jobs: Vec::new(),
             waiting: Vec::new(),
             slots_used: 0,
@@ -167,6 +174,11 @@ impl Exec {
     /// What runs commands within this thread.
     pub fn set_native(&mut self, hook: Option<Arc<dyn Native>>) {
         self.native = hook;
+    }
+
+    /// Whether lines for `/bin/sh` may be run within the process; only where that is dash.
+    pub fn set_shell_inside(&mut self, yes: bool) {
+        self.shell_inside = yes;
     }
 
     /// Says that standard input is not for this instance's recipes.

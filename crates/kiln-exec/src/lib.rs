@@ -16,6 +16,7 @@ pub mod lock;
 pub mod output;
 pub mod program;
 mod reap;
+mod script;
 pub mod signals;
 pub mod slots;
 pub mod spawn;

@@ -25,7 +25,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    fn write(&self, to: Stream, text: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn write(&self, to: Stream, text: &[u8]) -> Result<(), Errno> {
         let (file, own_out) = match to {
             Stream::Out => (&self.out, true),
             Stream::Err => (&self.err, false),

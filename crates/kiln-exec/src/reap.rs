@@ -254,8 +254,10 @@ impl Exec {
         if signal == TERM {
             // It is not sent to the whole group, as those from a terminal are.
             for job in self.jobs.iter().rev() {
-                if let Line::Running(Running::Process(process)) = &job.line {
-                    process.terminate();
+                match &job.line {
+                    Line::Running(Running::Process(process)) => process.terminate(),
+                    Line::Running(Running::Script(script)) => script.terminate(),
+                    _ => {}
                 }
             }
         }

@@ -116,12 +116,21 @@ fn stdio(file: Option<&File>) -> io::Result<Stdio> {
     file.map_or(Ok(Stdio::inherit()), |f| Ok(f.try_clone()?.into()))
 }
 
-fn broken_stdin() -> io::Result<Stdio> {
+pub(crate) fn broken_stdin() -> io::Result<Stdio> {
     static END: OnceLock<Option<OwnedFd>> = OnceLock::new();
     let end = END.get_or_init(|| {
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok().map(|(read, _)| read)
     });
     end.as_ref().map_or(Ok(Stdio::null()), |fd| Ok(fd.try_clone()?.into()))
+}
+
+/// Starts a command that is set up already.
+pub(crate) fn begin(command: &mut Command, program: &[u8]) -> io::Result<Process> {
+    let child = {
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        command.spawn()?
+    };
+    Process::new(child, program.to_vec())
 }
 
 impl Process {
@@ -169,7 +178,7 @@ fn ended(status: std::process::ExitStatus) -> Ended {
 
 /// The path of a program: as it is if it holds a slash, else along the PATH of the environment that
 /// it is going to have.
-fn find_program(sys: &dyn Sys, name: &[u8], env: &Env) -> io::Result<Vec<u8>> {
+pub(crate) fn find_program(sys: &dyn Sys, name: &[u8], env: &Env) -> io::Result<Vec<u8>> {
     if name.contains(&b'/') {
         check_runnable(sys, name)?;
         return Ok(name.to_vec());

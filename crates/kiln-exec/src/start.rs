@@ -14,6 +14,7 @@ use kiln_shell::direct::{self, Argv};
 
 use crate::hooks::SubMakeCall;
 use crate::job::{Exec, Job, Line, Running, asks};
+use crate::script::{Around, Script};
 use crate::spawn::{Spawn, Stdin};
 
 impl Exec {
@@ -110,7 +111,7 @@ impl Exec {
         if argv.is_no_op() || (graph.switches.just_print && !job.recursive) {
             return Ok(false);
         }
-        self.run(make, graph, job, argv.words())?;
+        self.run(make, graph, job, &argv)?;
         Ok(true)
     }
 
@@ -143,8 +144,9 @@ impl Exec {
         make: &mut Make,
         graph: &mut Graph,
         job: &mut Job,
-        words: &[Vec<u8>],
+        argv: &Argv,
     ) -> Result<()> {
+        let words = argv.words();
         self.output.borrow_mut().start();
         job.good_stdin = !self.good_stdin_used;
         if job.good_stdin {
@@ -179,6 +181,8 @@ impl Exec {
             })
         {
             job.line = Line::Running(Running::SubMake(done));
+        } else if let Some(running) = self.inside(argv, job, &env, &*sys, &sink, good_stdin)? {
+            job.line = Line::Running(running);
         } else if let Some(hook) = self.native.clone()
             && let Some(ended) = hook.run(words, &env, sys.dir(), &sink)
         {
@@ -209,6 +213,34 @@ impl Exec {
         graph.set_state(make, job.file, State::Running);
         self.output.borrow_mut().exit();
         Ok(())
+    }
+}
+
+impl Exec {
+    /// Runs a command within the process where it is one that the shell subset knows.
+    fn inside(
+        &self,
+        argv: &Argv,
+        job: &Job,
+        env: &crate::hooks::Env,
+        sys: &dyn kiln_base::Sys,
+        sink: &crate::Sink,
+        good_stdin: bool,
+    ) -> Result<Option<Running>> {
+        // A recursive make takes part in the job slots, for which it needs a process of its own.
+        if !self.shell_inside || job.recursive {
+            return Ok(None);
+        }
+        let around = Around { env, sys, sink, good_stdin, signals: &self.signals };
+        if let Some((errexit, text)) = argv.script() {
+            let script = Script::begin(text, errexit, &around);
+            return Ok(script.map(|s| Running::Script(Box::new(s))));
+        }
+        let Argv::Direct(words) = argv else { return Ok(None) };
+        let Some(ended) = crate::script::tool(words, &around) else { return Ok(None) };
+        let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
+        done.finish(ended);
+        Ok(Some(Running::SubMake(done)))
     }
 }
 

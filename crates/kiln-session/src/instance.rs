@@ -108,6 +108,7 @@ impl Instance {
         let host = ExecHost::new(Rc::clone(&output), Arc::clone(&inv.sys));
         let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
         exec.set_submake(inv.shared.submake.clone());
+        exec.set_shell_inside(inv.shared.shell_inside);
         let probes = inv.shared.probes.clone();
         exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
         exec.set_sys(Arc::clone(&inv.sys));

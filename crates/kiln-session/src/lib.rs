@@ -40,6 +40,8 @@ pub const STACK: usize = 512 << 20;
 pub struct Shared {
     /// The signals that end a build.
     pub signals: Arc<Signals>,
+    /// Lines for `/bin/sh` may run in the process: it is dash, which kiln-shell follows.
+    pub shell_inside: bool,
     /// Answers `$(shell …)` from what was seen.
     pub probes: Option<Arc<probes::Answers>>,
     /// Runs recursive makes in the process.
@@ -61,7 +63,9 @@ impl Shared {
                 Arc::new(submake::InProcess { shared: Weak::clone(shared), own })
                     as Arc<dyn SubMake>
             });
-            Shared { signals, probes, submake }
+            let sh = std::fs::canonicalize("/bin/sh");
+            let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
+            Shared { signals, shell_inside: dash && !slow.has("shell"), probes, submake }
         }))
     }
 }

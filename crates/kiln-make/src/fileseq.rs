@@ -1,5 +1,7 @@
 //! Lists of file names in makefile text: quoting, `./`, `~`, wildcards, `.WAIT` and `|`.
 
+use std::rc::Rc;
+
 use kiln_base::{Name, text};
 
 use crate::db::{Dep, FileId};
@@ -96,8 +98,37 @@ impl Make {
         }
     }
 
+    /// The names of a long list of plain names. Dependency files give the same list twice, as
+    /// prerequisites and as targets of their own: the last one is kept.
+    fn plain_list(&mut self, list: &[u8]) -> Option<Rc<[Name]>> {
+        if list.len() < 512 {
+            return None;
+        }
+        let list = text::trim(list);
+        if let Some((text, names)) = &self.last_list
+            && **text == *list
+        {
+            return Some(Rc::clone(names));
+        }
+        let plain = memchr::memchr3(b'\\', b'*', b'[', list).is_none()
+            && memchr::memchr3(b'?', b'~', b'|', list).is_none()
+            && memchr::memchr2(b'\n', b'\r', list).is_none()
+            && memchr::memchr2(0x0b, 0x0c, list).is_none()
+            && text::find(list, b".WAIT", 0).is_none();
+        if !plain {
+            return None;
+        }
+        let names: Rc<[Name]> =
+            text::words(list).map(|w| self.names.intern(strip_dot(w))).collect();
+        self.last_list = Some((list.into(), Rc::clone(&names)));
+        Some(names)
+    }
+
     /// The names of a list, interned, with wildcards replaced by what they match.
     pub(crate) fn name_list(&mut self, list: &[u8]) -> Vec<Name> {
+        if let Some(names) = self.plain_list(list) {
+            return names.to_vec();
+        }
         let mut names = Vec::new();
         self.file_seq(list, None, SeqFlags::default(), |m, n, _| names.push(m.names.intern(n)));
         names
@@ -117,6 +148,9 @@ impl Make {
     /// # Errors
     /// None so far.
     pub fn split_prereqs(&mut self, list: &[u8]) -> Result<Vec<Dep>> {
+        if let Some(names) = self.plain_list(list) {
+            return Ok(names.iter().map(|&n| Dep { name: Some(n), ..Dep::default() }).collect());
+        }
         let flags = SeqFlags { wait: true, ..SeqFlags::default() };
         let mut deps = Vec::new();
         let add = |order_only: bool, deps: &mut Vec<Dep>, m: &mut Make, n: &[u8], wait| {

@@ -91,6 +91,8 @@ pub struct Make {
     /// The count of changes for which `.VARIABLES` was made.
     pub(crate) variables_listed: u64,
     pub(crate) wait_warned: (bool, bool),
+    /// The last long list of plain names, and the names.
+    pub(crate) last_list: Option<(Box<[u8]>, std::rc::Rc<[Name]>)>,
     /// The target of the last plain rule line.
     pub(crate) last_plain_target: Option<Name>,
 }
@@ -209,6 +211,7 @@ impl Make {
             variables_listed: 0,
             wait_warned: (false, false),
             last_plain_target: None,
+            last_list: None,
         }
     }
 

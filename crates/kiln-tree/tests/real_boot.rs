@@ -37,6 +37,8 @@ fn a_module_of_the_installed_kernel_is_loaded_and_unloaded() {
     // Loading an unsigned or foreign module is the business of others; this one comes with the kernel.
     let script = "load dummy numdummies=2\ncat /sys/class/net/dummy1/ifindex\nunload dummy\n";
     request.script = Some(Script::lines(script).unwrap());
+    // Only a boot that never ends may run out of time, however busy the machine is.
+    request.timeout = std::time::Duration::from_secs(600);
     let mut runner = run;
     let verdict = boot::run(&machine, &request, cache.path(), &mut runner).unwrap();
     assert!(verdict.ok, "{verdict}");

@@ -259,6 +259,16 @@ fn input_and_streams_that_are_not_kept() {
 }
 
 #[test]
+fn streams_are_told_apart_for_the_key() {
+    let temp = Temp::new();
+    let kind = |path: &str| kiln_watch::stream_kind(fs::File::open(path).unwrap());
+    assert_eq!(kind("/dev/null"), "null");
+    assert_eq!(kind("/dev/zero"), "zero");
+    assert_eq!(kind(temp.write("f", "").to_str().unwrap()), "file");
+    assert_eq!(kiln_watch::stream_kind(std::io::pipe().unwrap().0), "pipe");
+}
+
+#[test]
 fn effects_are_told_and_temporaries_are_not() {
     if !can_watch() {
         return;

@@ -51,8 +51,8 @@ pub struct Question<'a> {
     pub dir: &'a [u8],
     /// The environment.
     pub env: &'a [(Vec<u8>, Vec<u8>)],
-    /// What the standard streams are (`null`, `kept`, `terminal`, …), in the caller's words: programs
-    /// may ask.
+    /// What the standard streams are: `kept`, or what [`crate::stream_kind`] says of a given one.
+    /// Programs may ask, and what is read from or written to `/dev/null` is no reason to be opaque.
     pub streams: &'a [u8],
     /// Kiln's own version and whatever of its settings matters.
     pub version: &'a [u8],

@@ -35,4 +35,4 @@ pub use fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
 pub use key::{Key, Question, Surroundings};
 pub use record::{Recorder, RecordingSys};
 pub use store::{Answer, Entry, Found, Store};
-pub use watch::{Command, Sink, Source, Watched, watch};
+pub use watch::{Command, Sink, Source, Watched, stream_kind, watch};

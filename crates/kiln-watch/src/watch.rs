@@ -107,6 +107,30 @@ fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
     (!is_plain_device(&id)).then_some((id.dev, id.ino))
 }
 
+/// What a given stream is, for [`crate::Question::streams`]. Watching cannot tell `/dev/null` given as
+/// a stream from `/dev/null` opened by the command, so a command that reads or writes it is not opaque:
+/// its answer is right only for who gives `/dev/null` again, and the key has to say so.
+#[must_use]
+pub fn stream_kind(fd: impl AsFd) -> &'static str {
+    use rustix::fs::FileType;
+    if rustix::termios::isatty(&fd) {
+        return "terminal";
+    }
+    let Ok(stat) = rustix::fs::fstat(&fd) else { return "closed" };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::CharacterDevice if is_plain_device(&crate::eye::identity_of(&stat)) => {
+            match stat.st_rdev {
+                0x103 => "null",
+                0x105 => "zero",
+                _ => "full",
+            }
+        }
+        FileType::RegularFile => "file",
+        FileType::Fifo => "pipe",
+        _ => "other",
+    }
+}
+
 /// An output's writing end for the child and, if it is kept, the reading end.
 fn sink(how: Sink) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
     match how {

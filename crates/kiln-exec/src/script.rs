@@ -183,7 +183,9 @@ impl Script {
     /// Ready when there may be news.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {
-            Stage::Programs(programs) => programs.iter().find_map(|p| p.as_ref().ok()).map(AsFd::as_fd),
+            Stage::Programs(programs) => {
+                programs.iter().find_map(|p| p.as_ref().ok()).map(AsFd::as_fd)
+            }
             Stage::Busy(done) => Some(done.as_fd()),
             Stage::Over(_) => None,
         }

@@ -17,7 +17,8 @@ use kiln_exec::hooks::Env;
 use kiln_make::ShellResult;
 use kiln_watch::fact::Why;
 use kiln_watch::{
-    Answer, Checker, Command, Found, Question, RealEye, Sink, Source, Store, Surroundings, watch,
+    Answer, Checker, Command, Found, Question, RealEye, Sink, Source, Store, Surroundings,
+    stream_kind, watch,
 };
 
 /// What the file of answers is kept under, in bytes.
@@ -125,15 +126,14 @@ fn forget(inner: &mut Inner) {
     inner.checker.forget();
 }
 
-/// What the streams are, since programs may ask. Standard output is always a pipe.
+/// What the streams are, since programs may ask, and since what goes to `/dev/null` is no part of an
+/// answer. Standard output is always a pipe.
 fn streams(err: Option<&File>) -> Vec<u8> {
-    let tty = |yes: bool| if yes { "terminal" } else { "other" };
-    let input = tty(rustix::termios::isatty(io::stdin()));
     let err = match err {
-        Some(_) => "other",
-        None => tty(rustix::termios::isatty(io::stderr())),
+        Some(file) => stream_kind(file.as_fd()),
+        None => stream_kind(io::stderr().as_fd()),
     };
-    format!("{input} kept {err}").into_bytes()
+    [stream_kind(io::stdin().as_fd()), " kept ", err].concat().into_bytes()
 }
 
 fn command(argv: &[Vec<u8>], env: &Env, dir: &[u8], err: Option<&File>) -> io::Result<Command> {

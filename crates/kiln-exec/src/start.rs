@@ -168,6 +168,13 @@ impl Exec {
         self.sequence += 1;
         job.sequence = self.sequence;
 
+        // A recursive make takes part in the job slots, for which it needs a process of its own; and
+        // `--debug=j` tells of processes, so there have to be some.
+        let may_be_inside = self.shell_inside && !job.recursive && !asks(make, graph, debug::JOBS);
+        let around =
+            Around { env: &env, sys: &*sys, sink: &sink, good_stdin, signals: &self.signals };
+        let inside_line = if may_be_inside { inside(argv, &around)? } else { None };
+
         // Whether the words start this program as make is for the hook to say.
         if let Some(hook) = self.submake.clone().filter(|_| job.recursive)
             && let Some(done) = hook.try_start(SubMakeCall {
@@ -181,7 +188,7 @@ impl Exec {
             })
         {
             job.line = Line::Running(Running::SubMake(done));
-        } else if let Some(running) = self.inside(argv, job, &env, &*sys, &sink, good_stdin)? {
+        } else if let Some(running) = inside_line {
             job.line = Line::Running(running);
         } else if let Some(hook) = self.native.clone()
             && let Some(ended) = hook.run(words, &env, sys.dir(), &sink)
@@ -216,32 +223,17 @@ impl Exec {
     }
 }
 
-impl Exec {
-    /// Runs a command within the process where it is one that the shell subset knows.
-    fn inside(
-        &self,
-        argv: &Argv,
-        job: &Job,
-        env: &crate::hooks::Env,
-        sys: &dyn kiln_base::Sys,
-        sink: &crate::Sink,
-        good_stdin: bool,
-    ) -> Result<Option<Running>> {
-        // A recursive make takes part in the job slots, for which it needs a process of its own.
-        if !self.shell_inside || job.recursive {
-            return Ok(None);
-        }
-        let around = Around { env, sys, sink, good_stdin, signals: &self.signals };
-        if let Some((errexit, text)) = argv.script() {
-            let script = Script::begin(text, errexit, &around);
-            return Ok(script.map(|s| Running::Script(Box::new(s))));
-        }
-        let Argv::Direct(words) = argv else { return Ok(None) };
-        let Some(ended) = crate::script::tool(words, &around) else { return Ok(None) };
-        let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
-        done.finish(ended);
-        Ok(Some(Running::SubMake(done)))
+/// Runs a command within the process where it is one that the shell subset knows.
+fn inside(argv: &Argv, around: &Around<'_>) -> Result<Option<Running>> {
+    if let Some((errexit, text)) = argv.script() {
+        let script = Script::begin(text, errexit, around);
+        return Ok(script.map(|s| Running::Script(Box::new(s))));
     }
+    let Argv::Direct(words) = argv else { return Ok(None) };
+    let Some(ended) = crate::script::tool(words, around) else { return Ok(None) };
+    let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
+    done.finish(ended);
+    Ok(Some(Running::SubMake(done)))
 }
 
 /// The recipe prefix character after each newline is not for the shell (POSIX).

@@ -92,7 +92,7 @@ pub struct Make {
     pub(crate) variables_listed: u64,
     pub(crate) wait_warned: (bool, bool),
     /// The last long list of plain names, and the names.
-    pub(crate) last_list: Option<(Box<[u8]>, std::rc::Rc<[Name]>)>,
+    pub(crate) last_list: Option<ListTaken>,
     /// The target of the last plain rule line.
     pub(crate) last_plain_target: Option<Name>,
 }
@@ -105,6 +105,9 @@ pub(crate) struct Known {
     pub wait: Name,
     pub default_goal: Name,
 }
+
+/// A list of names that was taken apart, with its text.
+pub(crate) type ListTaken = (Box<[u8]>, std::rc::Rc<[Name]>);
 
 /// What special targets say about the whole instance.
 #[derive(Clone, Debug, Default)]

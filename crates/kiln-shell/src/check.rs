@@ -97,6 +97,17 @@ pub(crate) fn builtin(name: &[u8]) -> Option<Builtin> {
     lookup(name).flatten()
 }
 
+/// A name whose value comes from the environment or the script: dash gives these others a value of
+/// its own when it starts.
+pub(crate) fn readable(name: Vec<u8>) -> Result<Vec<u8>> {
+    match name.as_slice() {
+        b"PPID" | b"IFS" | b"OPTIND" | b"OPTARG" | b"LINENO" | b"PS1" | b"PS2" | b"PS4" => {
+            Err(Declined("variable of the shell's own"))
+        }
+        _ => Ok(name),
+    }
+}
+
 /// Variables whose value changes how the shell itself works.
 pub(crate) fn assignable(name: &[u8]) -> Result<()> {
     if !is_name(name) {

@@ -377,7 +377,7 @@ impl<'a> Lexer<'a> {
             }
             b'@' | b'*' | b'#' | b'-' | b'!' | b'0'..=b'9' => Err(Declined("special parameter")),
             _ if is_name_start(byte) => {
-                let name = ParamName::Var(self.name());
+                let name = ParamName::Var(crate::check::readable(self.name())?);
                 word.push(Part::Param(Param { name, op: ParamOp::Value, quoted }));
                 Ok(())
             }
@@ -422,7 +422,9 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
                 ParamName::Status
             }
-            Some(byte) if is_name_start(byte) => ParamName::Var(self.name()),
+            Some(byte) if is_name_start(byte) => {
+                ParamName::Var(crate::check::readable(self.name())?)
+            }
             _ => return Err(Declined("special parameter")),
         };
         let op = match self.next() {

@@ -113,7 +113,7 @@ fn a_signal_runs_the_trap_that_guards_a_target() {
         let name = target.display();
         format!("trap 'rm -f {name}; trap - {signal}; kill -s {signal} $$' {signal};")
     };
-    let script = format!("set -e; {} {} /bin/true", guard("HUP"), guard("TERM"));
+    let script = format!("set -e; {} {} /bin/date", guard("HUP"), guard("TERM"));
     let mut stopped = machine(&script);
     assert!(matches!(stopped.start(), Step::Start(_)));
     assert_eq!(stopped.interrupt(2), Status::Signaled(2));

@@ -119,8 +119,9 @@ impl Make {
                     }
                 }
                 (_, raised) => {
-                    // What could not be read keeps its depth, as the original does.
-                    conds.open.extend(raised);
+                    // What could not be read keeps its depth, and counts for a branch that is read,
+                    // as in the original.
+                    conds.open.extend(raised.map(|(_, seen)| (State::Reading, seen)));
                     self.extra_text(what, loc);
                 }
             }

@@ -462,11 +462,6 @@ pub const CASES: &[(&str, &str, &str)] = &[
         "[a$]\n[b]\n[a$]\n",
     ),
     (
-        "else-invalid",
-        "ifdef nosuch\nx\nelse ifeq (a,b\n$(info read)\nendif\nendif\nall:;@:\n",
-        "Makefile:3: extraneous text after 'else' directive\n",
-    ),
-    (
         "plain-assign",
         "a.b=c d \nx/y:=1\nfoo=\nx-y = z\nA=1\nA=2\n$(info [$(a.b)][$(x/y)][$(foo)][$(x-y)][$A][$(origin foo)][$(flavor x/y)])\nall:;@:\n",
         "[c d ][1][][z][2][file][simple]\n",

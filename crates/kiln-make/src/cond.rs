@@ -19,12 +19,33 @@ enum State {
 #[derive(Default)]
 pub struct Conditionals {
     open: Vec<(State, bool)>,
+    /// For each depth, the state of the last one that was there. A conditional that cannot be read,
+    /// behind an `else`, takes it over: so it comes out in the original.
+    before: Vec<State>,
 }
 
 impl Conditionals {
     /// Whether lines are to be skipped.
     pub fn ignoring(&self) -> bool {
         self.open.iter().any(|c| c.0 != State::Reading)
+    }
+
+    fn push(&mut self) {
+        let state = self.before.get(self.open.len()).copied().unwrap_or(State::Reading);
+        self.open.push((state, false));
+    }
+
+    fn pop(&mut self) -> Option<State> {
+        let (state, _) = self.open.pop()?;
+        self.before.resize(self.before.len().max(self.open.len() + 1), State::Reading);
+        self.before[self.open.len()] = state;
+        Some(state)
+    }
+
+    fn set(&mut self, state: State) {
+        if let Some(top) = self.open.last_mut() {
+            top.0 = state;
+        }
     }
 
     /// Whether an `endif` is missing.
@@ -87,7 +108,7 @@ impl Make {
             if !rest.is_empty() {
                 self.extra_text(what, loc);
             }
-            conds.open.pop().ok_or_else(extraneous)?;
+            conds.pop().ok_or_else(extraneous)?;
             return Ok(Outcome::Done);
         }
         if what == "else" {
@@ -110,25 +131,24 @@ impl Make {
                 b"else" | b"endif" => Outcome::Invalid,
                 _ => self.conditional(conds, rest, n, loc)?,
             };
-            let raised = if conds.open.len() > here { conds.open.pop() } else { None };
-            match (nested, raised) {
-                (Outcome::Done, Some((state, _))) => {
-                    let top = &mut conds.open[here - 1];
-                    if top.0 != State::Done {
-                        top.0 = state;
-                    }
+            // One that could not be read keeps its depth.
+            if matches!(nested, Outcome::Done) && conds.open.len() > here {
+                let raised = conds.pop();
+                let top = &mut conds.open[here - 1];
+                if top.0 != State::Done
+                    && let Some(state) = raised
+                {
+                    top.0 = state;
                 }
-                (_, raised) => {
-                    // What could not be read keeps its depth, as the original does.
-                    conds.open.extend(raised);
-                    self.extra_text(what, loc);
-                }
+            } else {
+                self.extra_text(what, loc);
             }
             return Ok(Outcome::Done);
         }
         let outer_ignoring = conds.ignoring();
-        conds.open.push((State::NotYet, false));
+        conds.push();
         if outer_ignoring {
+            conds.set(State::NotYet);
             return Ok(Outcome::Done);
         }
         let holds = match what {
@@ -146,9 +166,7 @@ impl Make {
                 None => return Ok(Outcome::Invalid),
             },
         };
-        if holds && let Some(top) = conds.open.last_mut() {
-            top.0 = State::Reading;
-        }
+        conds.set(if holds { State::Reading } else { State::NotYet });
         Ok(Outcome::Done)
     }
 

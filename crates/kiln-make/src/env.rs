@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use kiln_base::Name;
 
 use crate::db::FileId;
+use crate::slots;
 use crate::var::{Export, Origin, VarId, exportable};
 use crate::{Make, Result};
 
@@ -146,6 +147,9 @@ impl Make {
             }
             env.push((name, value));
         }
+        let order = slots::order(env.iter().map(|e| e.0.as_slice()));
+        let mut env: Vec<(Vec<u8>, Vec<u8>)> =
+            order.into_iter().map(|i| std::mem::take(&mut env[i])).collect();
         if !shell && let Some(value) = &self.env_shell {
             env.push((b"SHELL".to_vec(), value.clone()));
         }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use crate::db::{FileId, SetId};
 use crate::func::words;
+use crate::slots;
 use crate::template::{self, Seg, Template};
 use crate::var::VarId;
 use crate::{Fatal, Make, Result};
@@ -219,8 +220,10 @@ impl Make {
         }
         self.variables_listed = self.vars.changes;
         let mut list = Vec::new();
-        for g in self.vars.globals() {
-            list.extend_from_slice(self.names.bytes(self.vars[g].name));
+        let all: Vec<&[u8]> =
+            self.vars.globals().map(|g| self.names.bytes(self.vars[g].name)).collect();
+        for i in slots::order(all.iter().copied()) {
+            list.extend_from_slice(all[i]);
             list.push(b' ');
         }
         list.pop();

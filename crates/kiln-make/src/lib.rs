@@ -29,6 +29,7 @@ pub mod read;
 mod record;
 mod rule_line;
 mod rules;
+mod slots;
 mod snap;
 mod template;
 pub mod var;

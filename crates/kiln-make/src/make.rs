@@ -317,6 +317,11 @@ impl Make {
             let file = format!("$(notdir ${c})");
             self.define(format!("{c}F").as_bytes(), file.as_bytes(), Origin::Automatic, true);
         }
+        // The original defines these here; whoever knows the switches does it later.
+        for name in ["MFLAGS", "MAKEFLAGS"] {
+            let name = self.names.intern(name.as_bytes());
+            self.vars.announce(name);
+        }
         if !self.opts.no_builtin_variables {
             for (name, value) in builtin::VARIABLES {
                 self.define(name.as_bytes(), value.as_bytes(), Origin::Default, true);

@@ -443,8 +443,10 @@ impl Make {
                 let list = self.expand(rest)?;
                 match text::words(&list).next() {
                     Some(name) if word == b"load" => {
-                        let mut msg = name.to_vec();
-                        msg.extend_from_slice(b": failed to load");
+                        // Nothing can be loaded here: what is said is what a missing file would get.
+                        let why = b": cannot open shared object file: No such file or directory";
+                        self.say(Some(r.loc), &[name, why].concat());
+                        let msg = [name, b": failed to load".as_slice()].concat();
                         Err(Fatal::at(r.loc, msg))
                     }
                     _ => Ok(()),

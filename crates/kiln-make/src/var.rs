@@ -555,18 +555,21 @@ impl Variables {
         self.candidates.iter().filter_map(|&n| self.global(n)).filter(|&v| self[v].candidate)
     }
 
-    /// All global variables in order of definition.
+    /// Gives a name its place among the globals before it is defined.
+    pub(crate) fn announce(&mut self, name: Name) {
+        self.global_names.push(name);
+    }
+
+    /// All global variables in order of first definition.
     pub fn globals(&self) -> impl Iterator<Item = VarId> {
-        // A name that was undefined and defined again stands twice: the last counts.
+        // A name that was undefined and defined again stands twice.
         let mut seen = rustc_hash::FxHashSet::default();
-        let mut all: Vec<VarId> = self
+        let all: Vec<VarId> = self
             .global_names
             .iter()
-            .rev()
             .filter(|&&n| seen.insert(n))
             .filter_map(|&n| self.global(n))
             .collect();
-        all.reverse();
         all.into_iter()
     }
 

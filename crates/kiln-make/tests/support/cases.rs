@@ -430,6 +430,11 @@ pub const CASES: &[(&str, &str, &str)] = &[
         "Makefile:7: *** missing separator.  Stop.\n",
     ),
     ("errline", "A = 1\\\n2\\\n3\nfoo bar\n", "Makefile:4: *** missing separator.  Stop.\n"),
+    (
+        "load",
+        "load foo\n",
+        "Makefile:1: foo: cannot open shared object file: No such file or directory\nMakefile:1: *** foo: failed to load.  Stop.\n",
+    ),
     ("crlf", "A=1\r\n$(info [$A])\r\nall:;@:\r\n", "[1]\n"),
     ("bom", "\u{feff}A=1\n$(info $A)\nall:;@:\n", "1\n"),
     ("colons", "a\\:b: ; @:\n$(info $(.DEFAULT_GOAL))\n", "a:b\n"),
@@ -455,5 +460,40 @@ pub const CASES: &[(&str, &str, &str)] = &[
         "dollar",
         "A=a$\nB=$ b\nC=a$(D)$\n$(info [$A])\n$(info [$B])\n$(info [$C])\n\nall:;@:\n",
         "[a$]\n[b]\n[a$]\n",
+    ),
+    (
+        "plain-assign",
+        "a.b=c d \nx/y:=1\nfoo=\nx-y = z\nA=1\nA=2\n$(info [$(a.b)][$(x/y)][$(foo)][$(x-y)][$A][$(origin foo)][$(flavor x/y)])\nall:;@:\n",
+        "[c d ][1][][z][2][file][simple]\n",
+    ),
+    (
+        "args-in-names",
+        "f=$(1:%.c=%.o)\n$(info [$(call f,a.c b.c)])\n$(info [$(call f,)])\n$(info [$(call strip,  a  b )])\n$(info [$(call words,a b c)])\n\nall:;@:\n",
+        "[a.o b.o]\n[]\n[a b]\n[3]\n",
+    ),
+    (
+        "deep-foreach",
+        "n=$(words $1)\ncount=$(if $(filter $1,$(call n,$2)),$2,$(call count,$1,$2 x))\n$(info [$(call count,20)])\n\nall:;@:\n",
+        "[ x x x x x x x x x x x x x x x x x x x x]\n",
+    ),
+    (
+        "evaldef",
+        "define T\n$1_src := $1.c\nifeq ($$($1_src),a.c)\nR += $1\nendif\nendef\n$(foreach t,a b,$(eval $(call T,$t)))\n$(info [$R|$(a_src)$(b_src)])\n\nall:;@:\n",
+        "[a|a.cb.c]\n",
+    ),
+    (
+        "condnested",
+        "A=1\nifdef A\nifdef B\nR=1\nelse\nifeq ($A,1)\nR=2\nendif\nendif\nelse\nR=3\nendif\n$(info [$R])\n\nall:;@:\n",
+        "[2]\n",
+    ),
+    (
+        "override-cmd",
+        "override X:=1\nX+=2\noverride X+=3\nundefine X\n$(info [$X])\n\nall:;@:\n",
+        "[1 3]\n",
+    ),
+    (
+        "wordsize",
+        "L:=a b c d e f g h i j k l m n o p q r s t u v w x y z\n$(info [$(words $L)])\n$(info [$(wordlist 25,30,$L)])\n$(info [$(word 27,$L)])\n$(info [$(lastword $L)])\n\nall:;@:\n",
+        "[26]\n[y z]\n[]\n[z]\n",
     ),
 ];

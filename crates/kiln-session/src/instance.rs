@@ -13,7 +13,7 @@ use kiln_graph::{Goal, Graph, Status, Stop};
 use kiln_make::options::{OutputSync, debug};
 use kiln_make::{Export, Fatal, Make, Origin, Stream};
 
-use crate::{Shared, makeflags, remake, restart, slots, text};
+use crate::{Shared, explain, makeflags, remake, restart, slots, text};
 
 /// What an instance is started with.
 pub struct Invocation {
@@ -89,6 +89,8 @@ pub(crate) struct Instance {
     pub(crate) output: Rc<RefCell<Output>>,
     pub(crate) slots: Option<Arc<Slots>>,
     restarts: u32,
+    /// Errors are explained.
+    explain: bool,
     /// The copy of a makefile that came from standard input.
     stdin_copy: Option<Vec<u8>>,
 }
@@ -123,6 +125,7 @@ impl Instance {
             output,
             slots: None,
             restarts: before.restarts,
+            explain: inv.shared.explain,
             stdin_copy: None,
         }
     }
@@ -543,6 +546,28 @@ impl Instance {
         line.extend_from_slice(&fatal.text);
         line.extend_from_slice(b".  Stop.\n");
         self.make.host.print(Stream::Err, &line);
+        if self.explain
+            && self.output.borrow().sink().err.is_none()
+            && let Some(more) = self.explanation(fatal)
+        {
+            self.make.host.print(Stream::Err, &more);
+        }
+    }
+
+    fn explanation(&self, fatal: &Fatal) -> Option<Vec<u8>> {
+        let make = &self.make;
+        let Some((file, line)) = fatal.loc.and_then(|l| Some((l.file?, l.line))) else {
+            let beside = explain::directory_of_target(&fatal.text)
+                .and_then(|dir| make.sys.list(if dir.is_empty() { b"." } else { dir }).ok())
+                .unwrap_or_default();
+            if let Some(text) = explain::no_source(&fatal.text, &beside) {
+                return Some(text);
+            }
+            let targets = make.files.iter().filter(|f| f.is_target).filter_map(|f| f.name);
+            return explain::no_rule(&fatal.text, targets.map(|n| make.names.bytes(n)));
+        };
+        let name = make.names.bytes(file);
+        explain::place(&fatal.text, name, line, &make.sys.read(name).ok()?)
     }
 }
 

@@ -8,9 +8,11 @@
 //! - [`submake`]: a recursive make within the process
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
+//! - [`explain`]: what a person is told beyond make's message
 //! - [`toolhost`]: the real system as the native tools see it
 
 pub mod command;
+pub mod explain;
 pub mod instance;
 pub mod makeflags;
 pub mod probes;
@@ -22,6 +24,7 @@ pub mod switches;
 pub mod text;
 pub mod toolhost;
 
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Weak};
 
@@ -44,6 +47,8 @@ pub struct Shared {
     pub probes: Option<Arc<probes::Answers>>,
     /// Runs recursive makes in the process.
     pub submake: Option<Arc<dyn SubMake>>,
+    /// A person reads what is written to standard error: errors are explained.
+    pub explain: bool,
 }
 
 impl Shared {
@@ -51,7 +56,7 @@ impl Shared {
     ///
     /// # Errors
     /// If there are no descriptors left.
-    pub fn new(slow: &Slow) -> std::io::Result<Arc<Self>> {
+    pub fn new(slow: &Slow, explain: bool) -> std::io::Result<Arc<Self>> {
         let signals = Arc::new(Signals::install()?);
         let probes = command::cache_dir().filter(|_| !slow.has("probes"));
         let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir)));
@@ -61,7 +66,7 @@ impl Shared {
                 Arc::new(submake::InProcess { shared: Weak::clone(shared), own })
                     as Arc<dyn SubMake>
             });
-            Shared { signals, probes, submake }
+            Shared { signals, probes, submake, explain }
         }))
     }
 }
@@ -83,14 +88,20 @@ impl Slow {
     }
 }
 
+/// Whether a person reads what is written to standard error.
+#[must_use]
+pub fn for_a_person() -> bool {
+    std::io::stderr().is_terminal()
+}
+
 /// Runs make with these arguments, the program's name first, in this process's directory and
-/// environment.
+/// environment. With `explain`, errors in makefiles are explained below make's own message.
 ///
 /// # Errors
 /// If the process cannot be set up: no working directory, no descriptors, no memory for a thread.
-pub fn make(argv: Vec<Vec<u8>>) -> std::io::Result<Exit> {
+pub fn make(argv: Vec<Vec<u8>>, explain: bool) -> std::io::Result<Exit> {
     let sys = RealSys::current()?;
-    let shared = Shared::new(&Slow::from_env())?;
+    let shared = Shared::new(&Slow::from_env(), explain)?;
     let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let invocation = Invocation {
         argv,

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let name = args.first().map_or(&b""[..], |a| a.rsplit(|&c| c == b'/').next().unwrap_or(a));
     // make's command line is its own language, so it is cut off before the other parser sees it.
     if name == b"make" || name == b"gmake" {
-        return people::exit(args);
+        return people::exit(args, kiln_session::for_a_person());
     }
     match args.get(1).map(Vec::as_slice) {
         Some(b"make") => {

@@ -34,9 +34,10 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
-/// Runs make and ends as it ended: with its status, or by its signal.
-pub fn exit(argv: Vec<Vec<u8>>) -> ExitCode {
-    match kiln_session::make(argv) {
+/// Runs make and ends as it ended: with its status, or by its signal. `explain` adds to its errors
+/// what a person may want to know.
+pub fn exit(argv: Vec<Vec<u8>>, explain: bool) -> ExitCode {
+    match kiln_session::make(argv, explain) {
         Ok(Exit::Status(status)) => ExitCode::from(status as u8),
         Ok(Exit::Signal(signal)) => {
             kiln_session::die_of(signal);
@@ -56,7 +57,7 @@ pub fn make(args: &[Vec<u8>], verify: bool) -> ExitCode {
     }
     let mut argv = vec![kiln_session::command::make_command()];
     argv.extend_from_slice(args);
-    exit(argv)
+    exit(argv, kiln_session::for_a_person())
 }
 
 /// What the machine is, for finding trees.
@@ -118,7 +119,7 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     for word in target.iter().map(|t| t.as_bytes()).chain(words.iter().map(|w| w.as_bytes())) {
         push(word);
     }
-    Ok(exit(argv))
+    Ok(exit(argv, true))
 }
 
 /// The module's directory and the remaining words: the first word is the directory if it is one.

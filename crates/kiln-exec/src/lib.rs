@@ -7,6 +7,7 @@
 //!
 //! This crate does not decide what is out of date and does not read makefiles.
 
+mod about;
 pub mod done;
 pub mod hooks;
 pub mod host;

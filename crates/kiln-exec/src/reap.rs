@@ -8,7 +8,8 @@ use kiln_graph::{Graph, Mtime, Result, State, Status, Stop, say};
 use kiln_make::options::OutputSync;
 use kiln_make::{FileId, Make};
 
-use crate::job::{Exec, Job, Line, Running, Shown, system_error};
+use crate::about::Shown;
+use crate::job::{Exec, Job, Line, Running, system_error};
 use crate::signals::{HUP, INT, QUIT, TERM};
 use crate::wait::{Until, wait};
 use crate::{Ended, signals, spawn};

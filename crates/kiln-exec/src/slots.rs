@@ -180,6 +180,24 @@ impl Slots {
         self.server_ref().map_or(Ok(()), Server::give)
     }
 
+    /// How many tokens nobody holds right now. They are taken out and put back, so this is for tests
+    /// and reports only.
+    #[must_use]
+    pub fn count_free(&self) -> usize {
+        if !self.has_tokens() {
+            return 0;
+        }
+        let mut count = 0;
+        while self.try_take().unwrap_or(false) {
+            count += 1;
+        }
+        for _ in 0..count {
+            // The reading end is ours, so that the pipe cannot be broken.
+            let _ = self.give();
+        }
+        count
+    }
+
     /// Lets children of the process inherit the descriptors, or not. Only while the lock on
     /// starting processes is held.
     pub(crate) fn inheritable(&self, yes: bool) {

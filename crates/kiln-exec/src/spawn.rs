@@ -13,9 +13,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use kiln_base::{FileKind, Sys};
 use rustix::fs::{Access, AtFlags};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::hooks::Env;
-use crate::{Ended, Slots};
+use crate::{Done, Ended, Slots};
 
 /// The shell for a file that is neither a program nor names an interpreter.
 const DEFAULT_SHELL: &str = "/bin/sh";
@@ -54,10 +55,18 @@ pub struct Spawn<'a> {
 
 /// A process that runs.
 pub struct Process {
-    child: Child,
-    fd: OwnedFd,
+    pid: Pid,
+    watch: Watch,
     /// The program as it was found.
     pub program: Vec<u8>,
+}
+
+/// How its end is noticed.
+enum Watch {
+    /// By the system's descriptor for it.
+    Descriptor(OwnedFd, Child),
+    /// By a thread that waits for it, where the system has or allows no such descriptors.
+    Thread(Done),
 }
 
 impl Spawn<'_> {
@@ -134,38 +143,68 @@ pub(crate) fn begin(command: &mut Command, program: &[u8]) -> io::Result<Process
 }
 
 impl Process {
-    fn new(child: Child, program: Vec<u8>) -> io::Result<Self> {
+    fn new(mut child: Child, program: Vec<u8>) -> io::Result<Self> {
         // The child has not been waited for, so its number cannot stand for another process.
-        let pid = rustix::process::Pid::from_child(&child);
-        let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?;
-        Ok(Process { child, fd, program })
+        let pid = Pid::from_child(&child);
+        let watch = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => Watch::Descriptor(fd, child),
+            Err(_) => {
+                let done = Done::new()?;
+                let told = done.clone();
+                std::thread::spawn(move || {
+                    told.finish(child.wait().map_or(Ended::Exit(127), ended));
+                });
+                Watch::Thread(done)
+            }
+        };
+        Ok(Process { pid, watch, program })
     }
 
     /// Its number.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<Ended> {
-        self.child.try_wait().ok().flatten().map(ended)
+        match &mut self.watch {
+            Watch::Descriptor(_, child) => child.try_wait().ok().flatten().map(ended),
+            Watch::Thread(done) => done.ended(),
+        }
     }
 
     /// Waits for it.
     pub fn wait(&mut self) -> Ended {
-        self.child.wait().map_or(Ended::Exit(127), ended)
+        match &mut self.watch {
+            Watch::Descriptor(_, child) => child.wait().map_or(Ended::Exit(127), ended),
+            Watch::Thread(done) => loop {
+                if let Some(ended) = done.ended() {
+                    return ended;
+                }
+                let fds = [done.as_fd()];
+                if crate::wait::wait(&fds, None, None, crate::wait::Until::Something).is_err() {
+                    return Ended::Exit(127);
+                }
+            },
+        }
     }
 
     /// Asks it to end.
     pub fn terminate(&self) {
-        let _ = rustix::process::pidfd_send_signal(&self.fd, rustix::process::Signal::TERM);
+        let _ = match &self.watch {
+            Watch::Descriptor(fd, _) => rustix::process::pidfd_send_signal(fd, Signal::TERM),
+            Watch::Thread(_) => rustix::process::kill_process(self.pid, Signal::TERM),
+        };
     }
 }
 
 impl AsFd for Process {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.fd.as_fd()
+        match &self.watch {
+            Watch::Descriptor(fd, _) => fd.as_fd(),
+            Watch::Thread(done) => done.as_fd(),
+        }
     }
 }
 
@@ -229,4 +268,41 @@ pub(crate) fn after_127(sys: &dyn Sys, program: &[u8]) -> Option<String> {
         Ok(_) => return None,
     };
     Some(kiln_graph::say::errno_text(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_base::RealSys;
+
+    fn spawn_and_wait(argv: &[&str]) -> io::Result<Ended> {
+        let argv: Vec<Vec<u8>> = argv.iter().map(|w| w.as_bytes().to_vec()).collect();
+        let env = vec![(b"PATH".to_vec(), b"/bin:/usr/bin".to_vec())];
+        let sys = RealSys::current()?;
+        let spawn = Spawn {
+            argv: &argv,
+            env: &env,
+            sys: &sys,
+            stdin: Stdin::Broken,
+            out: None,
+            err: None,
+            slots: None,
+        };
+        Ok(spawn.start()?.wait())
+    }
+
+    #[test]
+    fn how_commands_end() {
+        assert_eq!(spawn_and_wait(&["sh", "-c", "exit 7"]).unwrap(), Ended::Exit(7));
+        assert_eq!(spawn_and_wait(&["sh", "-c", "kill -9 $$"]).unwrap(), Ended::Signal(9, false));
+        let missing = spawn_and_wait(&["no-such-command"]).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        let denied = spawn_and_wait(&["/"]).unwrap_err();
+        assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn bad_standard_input_is_at_its_end() {
+        assert_eq!(spawn_and_wait(&["sh", "-c", "read x"]).unwrap(), Ended::Exit(1));
+    }
 }

@@ -4,6 +4,8 @@
 //! become of it in this run. It starts nothing. Where a recipe is to run it asks [`Jobs`], which is
 //! the scheduler's, or a test's.
 
+mod check;
+mod decide;
 mod finish;
 pub mod implicit;
 pub mod intermediates;
@@ -14,6 +16,7 @@ pub mod recipe;
 pub mod say;
 pub mod shuffle;
 pub mod state;
+mod take;
 mod update;
 mod walk;
 

@@ -7,10 +7,10 @@ use crate::mtime::{double_colon_chain, end_of_second, nanoseconds};
 use crate::{Graph, Jobs, Mtime, Reason, Result, State, Status, resolve, say};
 
 /// What the walk over a target's prerequisites has found so far.
-struct Findings {
-    must_make: bool,
-    running: bool,
-    worst: Status,
+pub(crate) struct Findings {
+    pub(crate) must_make: bool,
+    pub(crate) running: bool,
+    pub(crate) worst: Status,
 }
 
 impl Graph {
@@ -253,7 +253,13 @@ impl Graph {
     }
 
     /// A recipe for a file that has none: by an implicit rule, or `.DEFAULT`'s.
-    fn find_recipe(&mut self, make: &mut Make, f: FileId, depth: u32, say: &str) -> Result<()> {
+    pub(crate) fn find_recipe(
+        &mut self,
+        make: &mut Make,
+        f: FileId,
+        depth: u32,
+        say: &str,
+    ) -> Result<()> {
         let file = &make.files[f];
         if !file.phony && file.recipe.is_none() && !file.tried_implicit {
             self.try_implicit_rule(make, f, depth)?;
@@ -270,7 +276,7 @@ impl Graph {
         Ok(())
     }
 
-    fn expand_deps(&mut self, make: &mut Make, f: FileId) -> Result<()> {
+    pub(crate) fn expand_deps(&mut self, make: &mut Make, f: FileId) -> Result<()> {
         let changes = make.files[f].deps.iter().any(|d| d.need_2nd_expansion && d.name.is_some());
         make.expand_deps(f)?;
         if changes {
@@ -384,244 +390,12 @@ impl Graph {
         Ok(())
     }
 
-    /// Marks which prerequisites are newer, and tells whether any really changed.
-    fn compare(
-        &mut self,
-        make: &mut Make,
-        f: FileId,
-        depth: u32,
-        this_mtime: Mtime,
-        missing: bool,
-        found: &mut Findings,
-    ) -> Result<bool> {
-        let mut deps_changed = false;
-        let mut newer = Vec::new();
-        for i in 0..make.files[f].deps.len() {
-            let Some(d) = make.files[f].deps[i].file else { continue };
-            let mut d = resolve(make, d);
-            let mtime = self.mtime(make, &mut d)?;
-            let dep = &mut make.files[f].deps[i];
-            dep.file = Some(d);
-            let ignore_mtime = dep.ignore_mtime;
-            if !ignore_mtime {
-                deps_changed |= dep.changed;
-            }
-            dep.changed |= missing || mtime > this_mtime;
-            let changed = dep.changed;
-            if !ignore_mtime {
-                if mtime == Mtime::Nonexistent && !make.files[d].intermediate {
-                    found.must_make = true;
-                    self.set_reason(f, Reason::PrerequisiteMissing(d));
-                }
-                if changed {
-                    newer.push(d);
-                }
-            }
-            if !missing && self.debugging(make, debug::BASIC | debug::VERBOSE) {
-                self.say_compared(make, f, d, depth, ignore_mtime, mtime, changed);
-            }
-        }
-        if found.must_make {
-            let reason = if make.files[f].phony {
-                Reason::Phony
-            } else if newer.is_empty() {
-                Reason::ThroughIntermediate
-            } else {
-                Reason::Newer(newer)
-            };
-            self.set_reason(f, reason);
-        }
-        Ok(deps_changed)
-    }
-
-    #[allow(clippy::too_many_arguments)] // the facts of one sentence
-    fn say_compared(
-        &self,
-        make: &mut Make,
-        f: FileId,
-        d: FileId,
-        depth: u32,
-        ignore_mtime: bool,
-        mtime: Mtime,
-        changed: bool,
-    ) {
-        let (middle, end, bit): (&[u8], &[u8], u32) = if ignore_mtime {
-            (b"' is order-only for target '", b"'.\n", debug::VERBOSE)
-        } else if mtime == Mtime::Nonexistent {
-            (b"' of target '", b"' does not exist.\n", debug::BASIC)
-        } else if changed {
-            (b"' is newer than target '", b"'.\n", debug::BASIC)
-        } else {
-            (b"' is older than target '", b"'.\n", debug::VERBOSE)
-        };
-        if self.debugging(make, bit) {
-            let (a, b) = (make.file_name(d).to_vec(), make.file_name(f).to_vec());
-            say::debug_line(make, depth + 1, &[b"Prerequisite '", &a, middle, &b, end]);
-        }
-    }
-
-    /// The rules that stand above the comparison of stamps.
-    fn last_rules(
-        &mut self,
-        make: &mut Make,
-        f: FileId,
-        depth: u32,
-        missing: bool,
-        deps_changed: bool,
-        found: &mut Findings,
-    ) {
-        let file = &make.files[f];
-        let always = self.switches.always_make;
-        if file.double_colon.is_some() && file.deps.is_empty() {
-            found.must_make = true;
-            self.set_reason(f, Reason::DoubleColon);
-            let (a, b) = ("Target '", "' is double-colon and has no prerequisites.\n");
-            self.debug_file(make, debug::BASIC, depth, f, a, b);
-        } else if !missing && file.is_target && !deps_changed && file.recipe.is_none() && !always {
-            found.must_make = false;
-            let (a, b) = ("No recipe for '", "' and no prerequisites actually changed.\n");
-            self.debug_file(make, debug::VERBOSE, depth, f, a, b);
-        } else if !found.must_make && file.recipe.is_some() && always {
-            found.must_make = true;
-            self.set_reason(f, Reason::Always);
-            self.debug_file(
-                make,
-                debug::VERBOSE,
-                depth,
-                f,
-                "Making '",
-                "' due to always-make flag.\n",
-            );
-        }
-    }
-
-    /// The target is up to date: it takes the name that VPATH found, and is not make's to delete.
-    fn leave_alone(&mut self, make: &mut Make, f: FileId, depth: u32) -> Result<()> {
-        if self.debugging(make, debug::VERBOSE) {
-            let name = make.file_name(f).to_vec();
-            let mut line = b"No need to remake target '".to_vec();
-            line.extend_from_slice(&name);
-            line.push(b'\'');
-            if let Some(found) = self.file(f).found_name
-                && Some(found) != make.files[f].name
-            {
-                line.extend_from_slice(b"; using VPATH name '");
-                line.extend_from_slice(make.names.bytes(found));
-                line.push(b'\'');
-            }
-            say::debug_line(make, depth, &[&line, b".\n"]);
-        }
-        if !make.files[f].notintermediate && !make.special.no_intermediates {
-            make.files[f].secondary = true;
-        }
-        self.file_mut(f).reason = None;
-        self.notice_finished(make, f)?;
-        for c in double_colon_chain(make, f) {
-            if let Some(found) = self.file(c).found_name {
-                make.files[c].name = Some(found);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a prerequisite makes its target out of date. Files are made on the way, except
-    /// intermediate ones: for those their own prerequisites are looked at.
-    fn check_dep(
-        &mut self,
-        make: &mut Make,
-        jobs: &mut dyn Jobs,
-        mut f: FileId,
-        depth: u32,
-        this_mtime: Mtime,
-        must_make: &mut bool,
-    ) -> Result<Status> {
-        self.set_updating(make, f, true);
-        let original = f;
-        let mut worst = Status::Success;
-        if make.files[f].phony || !make.files[f].intermediate {
-            worst = self.update_file(make, jobs, f, depth)?;
-            f = resolve(make, f);
-            let mtime = self.mtime(make, &mut f)?;
-            if mtime == Mtime::Nonexistent || mtime > this_mtime {
-                *must_make = true;
-            }
-        } else {
-            self.find_recipe(make, f, depth, "Using default commands for '")?;
-            f = resolve(make, f);
-            let mtime = self.mtime(make, &mut f)?;
-            if mtime != Mtime::Nonexistent && mtime > this_mtime {
-                *must_make = true;
-            } else {
-                worst = self.check_intermediate(make, jobs, f, depth, this_mtime, must_make)?;
-            }
-        }
-        self.set_updating(make, f, false);
-        self.set_updating(make, original, false);
-        Ok(worst)
-    }
-
-    fn check_intermediate(
-        &mut self,
-        make: &mut Make,
-        jobs: &mut dyn Jobs,
-        f: FileId,
-        depth: u32,
-        this_mtime: Mtime,
-        must_make: &mut bool,
-    ) -> Result<Status> {
-        let mut worst = Status::Success;
-        let mut deps_running = false;
-        if self.state(f) != State::Running {
-            // It may have been looked at for an order-only prerequisite, and what it waited for may
-            // have ended since.
-            if self.state(f) == State::DepsRunning {
-                self.file_mut(f).considered = 0;
-            }
-            self.set_state(make, f, State::NotStarted);
-        }
-        self.expand_deps(make, f)?;
-        let mut i = 0;
-        while i < make.files[f].deps.len() {
-            let ignore_mtime = make.files[f].deps[i].ignore_mtime;
-            let Some(d) = make.files[f].deps[i].file else {
-                i += 1;
-                continue;
-            };
-            let mut d = resolve(make, d);
-            if self.is_updating(make, d) {
-                say_circular(make, f, d);
-                self.drop_dep(make, f, i);
-                continue;
-            }
-            make.files[d].parent = Some(f);
-            let mut maybe_make = *must_make;
-            let new = self.check_dep(make, jobs, d, depth + 1, this_mtime, &mut maybe_make)?;
-            worst = worst.max(new);
-            if !ignore_mtime {
-                *must_make = maybe_make;
-            }
-            d = resolve(make, d);
-            if let Some(dep) = make.files[f].deps.get_mut(i) {
-                dep.file = Some(d);
-            }
-            if worst != Status::Success && !make.opts.keep_going {
-                break;
-            }
-            deps_running |= matches!(self.state(d), State::Running | State::DepsRunning);
-            i += 1;
-        }
-        if deps_running {
-            self.set_state(make, f, State::DepsRunning);
-        }
-        Ok(worst)
-    }
-
-    fn set_updating(&mut self, make: &Make, f: FileId, on: bool) {
+    pub(crate) fn set_updating(&mut self, make: &Make, f: FileId, on: bool) {
         let first = make.files[f].double_colon.unwrap_or(f);
         self.file_mut(first).updating = on;
     }
 
-    fn is_updating(&self, make: &Make, f: FileId) -> bool {
+    pub(crate) fn is_updating(&self, make: &Make, f: FileId) -> bool {
         let first = make.files[f].double_colon.unwrap_or(f);
         self.file(first).updating
     }
@@ -643,7 +417,7 @@ impl Graph {
         }
     }
 
-    fn drop_dep(&mut self, make: &mut Make, f: FileId, i: usize) {
+    pub(crate) fn drop_dep(&mut self, make: &mut Make, f: FileId, i: usize) {
         make.files[f].deps.remove(i);
         if let Some(order) = &mut self.file_mut(f).order {
             order.retain(|&k| k as usize != i);
@@ -670,7 +444,7 @@ impl Graph {
     }
 }
 
-fn say_circular(make: &mut Make, f: FileId, d: FileId) {
+pub(crate) fn say_circular(make: &mut Make, f: FileId, d: FileId) {
     let mut text = b"Circular ".to_vec();
     text.extend_from_slice(make.file_name(f));
     text.extend_from_slice(b" <- ");

@@ -55,6 +55,41 @@ impl Answers {
     }
 }
 
+/// One kept answer, for people.
+pub struct Kept {
+    /// The command.
+    pub command: String,
+    /// How long ago it was kept, in seconds.
+    pub age: i64,
+    /// Its size on disk in bytes.
+    pub size: usize,
+    /// Why it would be run again now, if it would.
+    pub again: Option<String>,
+}
+
+/// What is kept in a directory, and how large the whole file is in bytes.
+#[must_use]
+pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
+    let mut store = Store::open(dir, MOST);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+    let entries = store.entries(&mut Checker::new(&RealEye));
+    let kept = entries.into_iter().map(|e| Kept {
+        command: String::from_utf8_lossy(&e.label).into_owned(),
+        age: (now - e.kept).max(0),
+        size: e.size,
+        again: e.again,
+    });
+    (kept.collect(), store.size())
+}
+
+/// Forgets all answers.
+///
+/// # Errors
+/// If the file cannot be removed.
+pub fn clear(dir: &Path) -> io::Result<()> {
+    Store::open(dir, MOST).clear()
+}
+
 impl Probes for Answers {
     fn ask(
         &self,
@@ -93,7 +128,10 @@ impl Probes for Answers {
             Some(signal) => 128 + signal,
             None => watched.status.code().unwrap_or(127),
         };
-        let label = argv.last().cloned().unwrap_or_default();
+        let label = match argv {
+            [_, flag, script] if flag == b"-c" => script.clone(),
+            _ => argv.join(&b' '),
+        };
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match watched.seen {
             Ok(seen) => {

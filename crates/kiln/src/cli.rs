@@ -28,6 +28,12 @@ pub enum Command {
     },
     /// Boot a kernel under QEMU, load modules, and say what came of it
     Boot(crate::kernels::Boot),
+    /// Show the answers of commands that are kept, or forget them
+    Cache {
+        /// Forget them all
+        #[arg(long)]
+        clear: bool,
+    },
     /// Do what GNU make 4.4.1 does with the same arguments (`--verify` first: compare with it)
     #[command(disable_help_flag = true)]
     Make {

@@ -18,6 +18,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Install(work) => build(&work, Some("modules_install")),
         Command::Clean(work) => build(&work, Some("clean")),
         Command::Kernels { action } => crate::kernels::run(action),
+        Command::Cache { clear } => cache(clear),
         Command::Boot(args) => crate::kernels::boot(args),
         // Both are cut off before, because their arguments are another language.
         Command::Make { args } => {
@@ -58,6 +59,32 @@ pub fn make(args: &[Vec<u8>], verify: bool) -> ExitCode {
     let mut argv = vec![kiln_session::command::make_command()];
     argv.extend_from_slice(args);
     exit(argv, kiln_session::for_a_person())
+}
+
+/// `kiln cache`: what is kept, why it would be run again, how old and how big.
+fn cache(clear: bool) -> Result<ExitCode, String> {
+    let dir = kiln_session::command::cache_dir()
+        .ok_or("there is no cache directory (HOME is not set)")?;
+    if clear {
+        kiln_session::probes::clear(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (entries, size) = kiln_session::probes::list(&dir);
+    for e in &entries {
+        let age = match e.age {
+            s if s < 120 => format!("{s} s"),
+            s if s < 7200 => format!("{} min", s / 60),
+            s => format!("{} h", s / 3600),
+        };
+        let command: String = e.command.split_whitespace().collect::<Vec<_>>().join(" ");
+        let short: String = command.chars().take(100).collect();
+        println!("{age:>8} {:>7} B  {short}", e.size);
+        if let Some(why) = &e.again {
+            println!("{:20}runs again: {why}", "");
+        }
+    }
+    println!("{} answers, {size} bytes in {}", entries.len(), dir.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the machine is, for finding trees.

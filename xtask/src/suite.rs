@@ -65,14 +65,26 @@ pub fn run(options: &Options) -> Result<bool, String> {
                 while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let (count, said) = run_file(dir, &program, file);
                     if let Ok(mut r) = results.lock() {
-                        tell(file, count, record.get(file), &said, options);
+                        if as_recorded(count, record.get(file)) {
+                            tell(file, count, record.get(file), &said, options);
+                        }
                         r.insert(file.clone(), count);
                     }
                 }
             });
         }
     });
-    let results = results.into_inner().map_err(|e| e.to_string())?;
+    let mut results = results.into_inner().map_err(|e| e.to_string())?;
+    // Some cases wait for seconds to pass and cannot bear a neighbour that takes the processor, so what
+    // was not as recorded is run again by itself; that result counts.
+    for (file, count) in &mut results {
+        if !as_recorded(*count, record.get(file)) {
+            println!("again, alone: {file}");
+            let (found, said) = run_file(&dirs[0], &program, file);
+            tell(file, found, record.get(file), &said, options);
+            *count = found;
+        }
+    }
     if options.record {
         let all = merge(&record, &results);
         fs::write(&record_path, all).map_err(|e| e.to_string())?;
@@ -88,13 +100,17 @@ pub fn run(options: &Options) -> Result<bool, String> {
     Ok(good)
 }
 
+fn as_recorded(count: Option<Count>, line: Option<&Line>) -> bool {
+    count.map(|c| c.passed) == line.and_then(|l| l.expected).map(|c| c.passed)
+}
+
 fn tell(file: &str, count: Option<Count>, line: Option<&Line>, said: &str, options: &Options) {
     let found = match count {
         Some(c) => format!("{}/{}", c.passed, c.of),
         None => "N/A".to_owned(),
     };
     let expected = line.and_then(|l| l.expected);
-    let good = count.map(|c| c.passed) == expected.map(|c| c.passed);
+    let good = as_recorded(count, line);
     if good && options.quiet {
         return;
     }

@@ -342,6 +342,11 @@ pub const CASES: &[(&str, &str, &str)] = &[
         "[undefinedundefinedoverride]\n",
     ),
     (
+        "vars",
+        "A=1\n$(info [$(filter A .VARIABLES CC,$(.VARIABLES))])\n\nall:;@:\n",
+        "[.VARIABLES A CC]\n",
+    ),
+    (
         "multi",
         "A=$$x $${y} $(A)\n\n$(info [$(value A)])\n$(info [$$])\n$(info [$$$$a])\n\nall:;@:\n",
         "[$$x $${y} $(A)]\n[$]\n[$$a]\n",

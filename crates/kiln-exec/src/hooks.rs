@@ -54,6 +54,9 @@ pub trait Probes: Send + Sync {
 
 /// Runs a command within this thread, at once.
 pub trait Native: Send + Sync {
+    /// Whether this may be a command for [`Native::run`], by a quick look at its words.
+    fn takes(&self, argv: &[Vec<u8>]) -> bool;
+
     /// Runs it, or declines before it has had any effect.
     fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended>;
 }

@@ -25,7 +25,28 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn write(&self, to: Stream, text: &[u8]) -> Result<(), Errno> {
+    /// Writes to standard output all of it or, where that is a file with no room left, nothing: the
+    /// file is as it was. Tells whether it was written.
+    #[must_use]
+    pub fn write_whole(&self, text: &[u8]) -> bool {
+        let Some(file) = &self.out else { return self.write(Stream::Out, text).is_ok() };
+        let before = rustix::fs::seek(file, rustix::fs::SeekFrom::Current(0));
+        if self.write(Stream::Out, text).is_ok() {
+            return true;
+        }
+        if let Ok(before) = before {
+            // Should this fail too, the program that runs next finds the same trouble and says so.
+            let _ = rustix::fs::ftruncate(file, before);
+            let _ = rustix::fs::seek(file, rustix::fs::SeekFrom::Start(before));
+        }
+        false
+    }
+
+    /// Writes straight through.
+    ///
+    /// # Errors
+    /// As `write(2)`.
+    pub fn write(&self, to: Stream, text: &[u8]) -> Result<(), Errno> {
         let (file, own_out) = match to {
             Stream::Out => (&self.out, true),
             Stream::Err => (&self.err, false),

@@ -17,20 +17,34 @@ pub struct Ran {
     pub stderr: Vec<u8>,
 }
 
-/// Runs `argv` in `dir` (this process's if empty) with `env` set in addition to the environment.
+/// The environment of a program.
+#[derive(Clone, Copy)]
+pub enum Environment<'a> {
+    /// This process's, with these set in addition.
+    And(&'a [(OsString, OsString)]),
+    /// These alone.
+    Only(&'a [(OsString, OsString)]),
+}
+
+/// Runs `argv` in `dir` (this process's if empty).
 ///
 /// # Errors
 /// If it cannot be started.
 pub fn run(
     argv: &[OsString],
-    env: &[(OsString, OsString)],
+    env: Environment<'_>,
     dir: &Path,
     limit: Option<Duration>,
 ) -> io::Result<Ran> {
     let (program, args) =
         argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut command = Command::new(program);
-    command.args(args).envs(env.iter().map(|(n, v)| (n, v)));
+    command.args(args);
+    let (Environment::And(set) | Environment::Only(set)) = env;
+    if let Environment::Only(_) = env {
+        command.env_clear();
+    }
+    command.envs(set.iter().map(|(n, v)| (n, v)));
     if !dir.as_os_str().is_empty() {
         command.current_dir(dir);
     }

@@ -14,7 +14,7 @@ use kiln_base::Sys;
 use kiln_make::Stream;
 use kiln_shell::{Dir, Host, Machine, Outcome, Setup, Status, Step, Target};
 
-use crate::hooks::Env;
+use crate::hooks::{Env, Native};
 use crate::spawn::{self, Process};
 use crate::{Done, Ended, Signals, Sink};
 
@@ -30,6 +30,8 @@ pub(crate) struct Around<'a> {
     pub good_stdin: bool,
     /// Signals end a line.
     pub signals: &'a Arc<Signals>,
+    /// What does programs without starting them.
+    pub native: Option<&'a Arc<dyn Native>>,
 }
 
 /// A line that runs.
@@ -39,6 +41,7 @@ pub(crate) struct Script {
     sink: Sink,
     good_stdin: bool,
     signals: Arc<Signals>,
+    native: Option<Arc<dyn Native>>,
     /// Ready from the start: for a line that is over before anybody waits.
     pub(crate) over: Done,
 }
@@ -97,6 +100,7 @@ impl Script {
             sink: around.sink.clone(),
             good_stdin: around.good_stdin,
             signals: Arc::clone(around.signals),
+            native: around.native.cloned(),
         };
         let step = run.machine.start();
         run.enter(step);
@@ -120,7 +124,13 @@ impl Script {
                     }
                 },
                 Step::Start(programs) => {
-                    let started = programs.iter().map(|p| self.start(p)).collect();
+                    // In a pipeline the others have to run while this one does.
+                    let alone = programs.len() == 1;
+                    let start = |p| match alone.then(|| self.natively(p)).flatten() {
+                        Some(outcome) => Err(outcome),
+                        None => self.start(p),
+                    };
+                    let started = programs.iter().map(start).collect();
                     Stage::Programs(started)
                 }
             };
@@ -136,6 +146,35 @@ impl Script {
     fn outcomes(&self) -> Option<Vec<Outcome>> {
         let Stage::Programs(programs) = &self.stage else { return None };
         programs.iter().map(|p| p.as_ref().err().copied()).collect()
+    }
+
+    /// The outcome of a program that is done without being started.
+    fn natively(&self, program: &kiln_shell::Process) -> Option<Outcome> {
+        let native = self.native.as_ref()?;
+        let file = |target: &Target| match target {
+            Target::File(file) => Some(file.try_clone().ok().map(|f| Some(Arc::new(f.into())))),
+            Target::Caller(1) => Some(Some(self.sink.out.clone())),
+            Target::Caller(2) => Some(Some(self.sink.err.clone())),
+            Target::Caller(_) => None,
+        };
+        // A stream of the caller's own can only stay what it is.
+        let own = |target: &Target, fd: u8| !matches!(target, Target::Caller(n) if *n != fd);
+        if !own(&program.fds[1], 1) || !own(&program.fds[2], 2) {
+            return None;
+        }
+        let sink = Sink { out: file(&program.fds[1])??, err: file(&program.fds[2])?? };
+        let pair = |entry: &Vec<u8>| {
+            let at = entry.iter().position(|&c| c == b'=').unwrap_or(entry.len());
+            (entry[..at].to_vec(), entry.get(at + 1..).unwrap_or_default().to_vec())
+        };
+        if !native.takes(&program.argv) {
+            return None;
+        }
+        let env: Env = program.env.iter().map(pair).collect();
+        match native.run(&program.argv, &env, &program.dir.path, &sink)? {
+            Ended::Exit(code) => Some(Outcome::Exited(code)),
+            Ended::Signal(signal, core) => Some(Outcome::Signaled { signal, core }),
+        }
     }
 
     fn start(&self, program: &kiln_shell::Process) -> Result<Process, Outcome> {

@@ -171,8 +171,14 @@ impl Exec {
         // A recursive make takes part in the job slots, for which it needs a process of its own; and
         // `--debug=j` tells of processes, so there have to be some.
         let may_be_inside = self.shell_inside && !job.recursive && !asks(make, graph, debug::JOBS);
-        let around =
-            Around { env: &env, sys: &*sys, sink: &sink, good_stdin, signals: &self.signals };
+        let around = Around {
+            env: &env,
+            sys: &*sys,
+            sink: &sink,
+            good_stdin,
+            signals: &self.signals,
+            native: self.native.as_ref(),
+        };
         let inside_line = if may_be_inside { inside(argv, &around)? } else { None };
 
         // Whether the words start this program as make is for the hook to say.
@@ -190,7 +196,7 @@ impl Exec {
             job.line = Line::Running(Running::SubMake(done));
         } else if let Some(running) = inside_line {
             job.line = Line::Running(running);
-        } else if let Some(hook) = self.native.clone()
+        } else if let Some(hook) = self.native.clone().filter(|n| may_be_inside && n.takes(words))
             && let Some(ended) = hook.run(words, &env, sys.dir(), &sink)
         {
             let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;

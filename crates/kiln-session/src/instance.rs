@@ -111,6 +111,7 @@ impl Instance {
         let mut exec = Exec::new(Rc::clone(&output), Arc::clone(&inv.shared.signals));
         exec.set_submake(inv.shared.submake.clone());
         exec.set_shell_inside(inv.shared.shell_inside);
+        exec.set_native(Some(Arc::clone(&inv.shared.native) as Arc<dyn kiln_exec::Native>));
         let probes = inv.shared.probes.clone();
         exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
         exec.set_sys(Arc::clone(&inv.sys));

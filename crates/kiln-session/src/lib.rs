@@ -6,6 +6,7 @@
 //! - [`remake`], [`restart`]: makefiles that are themselves targets
 //! - [`slots`]: job slots and the lock on output
 //! - [`submake`]: a recursive make within the process
+//! - [`native`]: the kernel's small host programs done in the process
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
 //! - [`explain`]: what a person is told beyond make's message
@@ -15,6 +16,7 @@ pub mod command;
 pub mod explain;
 pub mod instance;
 pub mod makeflags;
+pub mod native;
 pub mod probes;
 mod remake;
 pub mod restart;
@@ -45,6 +47,8 @@ pub struct Shared {
     pub signals: Arc<Signals>,
     /// Lines for `/bin/sh` may run in the process: it is dash, which kiln-shell follows.
     pub shell_inside: bool,
+    /// Does the kernel's small host programs in the process.
+    pub native: Arc<native::Tools>,
     /// Answers `$(shell …)` from what was seen.
     pub probes: Option<Arc<probes::Answers>>,
     /// Runs recursive makes in the process.
@@ -71,7 +75,8 @@ impl Shared {
             let sh = std::fs::canonicalize("/bin/sh");
             let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
             let shell_inside = dash && !slow.has("shell");
-            Shared { signals, shell_inside, probes, submake, explain }
+            let native = Arc::new(native::Tools::new(command::cache_dir(), slow));
+            Shared { signals, shell_inside, native, probes, submake, explain }
         }))
     }
 }

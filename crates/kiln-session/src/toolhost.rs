@@ -1,10 +1,12 @@
 //! The real system as the native tools see it.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use kiln_exec::hooks::Env;
 use kiln_modtools::Host;
 
 /// Files below a working directory, and output kept until the caller wants it.
@@ -15,12 +17,16 @@ pub struct ToolHost {
     pub out: Vec<u8>,
     /// What the tool wrote to standard error.
     pub err: Vec<u8>,
+    /// A file could not be written whole.
+    pub failed: bool,
+    env: Env,
 }
 
 impl ToolHost {
-    /// A host whose relative paths start at `dir`.
-    pub fn new(dir: PathBuf) -> Self {
-        ToolHost { dir, out: Vec::new(), err: Vec::new() }
+    /// A host whose relative paths start at `dir`, with an environment.
+    #[must_use]
+    pub fn new(dir: PathBuf, env: Env) -> Self {
+        ToolHost { dir, out: Vec::new(), err: Vec::new(), failed: false, env }
     }
 
     fn path(&self, path: &[u8]) -> PathBuf {
@@ -35,8 +41,9 @@ impl Host for ToolHost {
 
     fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
         // The original tools open the file in place, so its mode and links stay as they were.
-        let mut f = std::fs::File::create(self.path(path))?;
-        f.write_all(bytes)
+        let done = File::create(self.path(path)).and_then(|mut f| f.write_all(bytes));
+        self.failed |= done.is_err();
+        done
     }
 
     fn stdin(&mut self) -> io::Result<Vec<u8>> {
@@ -54,6 +61,6 @@ impl Host for ToolHost {
     }
 
     fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
-        std::env::var_os(OsStr::from_bytes(name)).map(OsStringExt::into_vec)
+        self.env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone())
     }
 }

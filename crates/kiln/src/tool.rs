@@ -1,6 +1,7 @@
 //! `kiln tool NAME ARGS…`: the kernel's host tools under their own names.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use kiln_session::toolhost::ToolHost;
@@ -13,7 +14,8 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> ExitCode {
         eprintln!("kiln: the tools are: {}", known.join(", "));
         return ExitCode::from(2);
     };
-    let mut host = ToolHost::new(std::env::current_dir().unwrap_or_default());
+    let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
+    let mut host = ToolHost::new(std::env::current_dir().unwrap_or_default(), env);
     let status = main(args, &mut host);
     let written = std::io::stdout()
         .write_all(&host.out)

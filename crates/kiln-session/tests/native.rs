@@ -1,0 +1,73 @@
+//! A tree's own program is never silently replaced: it is tried beside Kiln's first.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_exec::{Ended, Native, Sink};
+use kiln_session::Slow;
+use kiln_session::native::Tools;
+
+/// A tree whose fixdep is a shell script.
+fn tree(dir: &Path, script: &str) {
+    let program = dir.join("scripts/basic/fixdep");
+    fs::create_dir_all(dir.join("scripts/basic")).expect("a directory");
+    fs::create_dir_all(dir.join("include/config")).expect("a directory");
+    fs::write(dir.join("include/config/kernel.release"), "6.12.1\n").expect("a file");
+    fs::write(dir.join("x.d"), "x.o: x.c\n").expect("a file");
+    fs::write(dir.join("x.c"), "int x;\n").expect("a file");
+    fs::write(&program, format!("#!/bin/sh\necho run >>ran\n{script}\n")).expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
+fn run(tools: &Tools, dir: &Path) -> (Option<Ended>, String) {
+    let words = ["scripts/basic/fixdep", "x.d", "x.o", "gcc x.c"];
+    let argv: Vec<Vec<u8>> = words.iter().map(|w| w.as_bytes().to_vec()).collect();
+    let out = dir.join("out");
+    let file = Arc::new(fs::File::create(&out).expect("a file"));
+    let sink = Sink { out: Some(Arc::clone(&file)), err: Some(file) };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![(b"PATH".to_vec(), path.as_bytes().to_vec())];
+    let ended = tools.run(&argv, &env, dir.as_os_str().as_bytes(), &sink);
+    let mut text = String::new();
+    fs::File::open(out).and_then(|mut f| f.read_to_string(&mut text)).expect("the output");
+    (ended, text)
+}
+
+fn times_run(dir: &Path) -> usize {
+    fs::read_to_string(dir.join("ran")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_program_that_does_otherwise_is_used_itself() {
+    let dir = tempfile::tempdir().expect("a directory");
+    tree(dir.path(), "echo something of its own");
+    let cache = dir.path().join("cache");
+    let tools = Tools::new(Some(cache.clone()), &Slow::from_env());
+    let (ended, text) = run(&tools, dir.path());
+    assert_eq!(ended, Some(Ended::Exit(0)));
+    assert_eq!(text, "something of its own\n");
+    // From now on it is declined, so that the tree's own is started; also by the next Kiln.
+    assert_eq!(run(&tools, dir.path()).0, None);
+    let next = Tools::new(Some(cache), &Slow::from_env());
+    assert_eq!(run(&next, dir.path()).0, None);
+    assert_eq!(times_run(dir.path()), 1);
+}
+
+#[test]
+fn a_program_that_does_the_same_runs_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let same = "printf 'savedcmd_x.o := gcc x.c\\n\\nsource_x.o := x.c\\n\\ndeps_x.o := \\\\\\n\\nx.o: $(deps_x.o)\\n\\n$(deps_x.o):\\n'";
+    tree(dir.path(), same);
+    let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env());
+    let (_, theirs) = run(&tools, dir.path());
+    let (ended, ours) = run(&tools, dir.path());
+    assert_eq!((ended, ours), (Some(Ended::Exit(0)), theirs));
+    assert_eq!(times_run(dir.path()), 1);
+    // Another program in its place is met anew.
+    tree(dir.path(), "echo something of its own");
+    assert_eq!(run(&tools, dir.path()).1, "something of its own\n");
+}

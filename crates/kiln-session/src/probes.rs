@@ -17,9 +17,10 @@ use kiln_exec::hooks::Env;
 use kiln_make::ShellResult;
 use kiln_watch::fact::Why;
 use kiln_watch::{
-    Answer, Checker, Command, Found, Question, RealEye, Sink, Source, Store, Surroundings,
+    Answer, Checker, Command, Found, Key, Question, RealEye, Sink, Source, Store, Surroundings,
     stream_kind, watch,
 };
+use rustc_hash::FxHashSet;
 
 /// What the file of answers is kept under, in bytes.
 const MOST: usize = 64 << 20;
@@ -32,7 +33,16 @@ pub struct Answers {
     refused: AtomicBool,
 }
 
+/// How many commands one run watches for the sake of later runs. Watching takes a command about twice
+/// its time, and no run is to be slower for it than make would be; a command that is asked for twice
+/// in one run is watched in any case, since that pays at once.
+const FOR_LATER: usize = 6;
+
 struct Inner {
+    /// How many commands may still be watched for later runs.
+    for_later: usize,
+    /// Commands that this run has asked for.
+    asked: FxHashSet<Key>,
     store: Store,
     checker: Checker<'static>,
 }
@@ -41,7 +51,12 @@ impl Answers {
     /// The answers kept in a directory.
     #[must_use]
     pub fn open(dir: &Path) -> Self {
-        let inner = Inner { store: Store::open(dir, MOST), checker: Checker::new(&RealEye) };
+        let inner = Inner {
+            for_later: FOR_LATER,
+            asked: FxHashSet::default(),
+            store: Store::open(dir, MOST),
+            checker: Checker::new(&RealEye),
+        };
         let refused = AtomicBool::new(false);
         Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused }
     }
@@ -113,13 +128,16 @@ impl Probes for Answers {
         let key = question.key(&self.around);
         {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let Inner { store, checker } = &mut *inner;
+            let Inner { store, checker, for_later, asked } = &mut *inner;
             match store.get(key, checker) {
                 Found::Stands(answer) => {
                     return Some(ShellResult { output: answer.stdout, status: answer.status });
                 }
                 Found::Opaque(_) => return None,
                 Found::Nothing | Found::Changed(_) => {}
+            }
+            if asked.insert(key) {
+                *for_later = for_later.checked_sub(1)?;
             }
         }
         // Other instances go on asking while this command runs.

@@ -112,8 +112,8 @@ pub(super) fn cases() -> Vec<Case> {
             .build(""),
         signal("SIGINT-in-compile", Signal::Int, true),
         signal("SIGTERM-in-compile", Signal::Term, true),
-        // There is no case of SIGTERM to make alone: GNU make was seen to hang there once.
-        signal("SIGINT-to-make-alone", Signal::Int, false),
+        // A signal to make alone is no case: make then waits for a compiler that nobody ends, which
+        // this one would keep it doing for ever.
         signal("SIGKILL-in-compile", Signal::Kill, true),
     ];
     // Room for the sources but not for the object; for the object but not for the module; and so on.

@@ -154,7 +154,6 @@ const EXTRA: &[&str] = &[
     "bad-input/recipe-*",
     "bad-input/own-source",
     "bad-input/compile-error-ignored",
-    "bad-input/SIG*-to-make-alone",
     "bad-input/full-disk-1*",
     "bad-input/full-disk-3*",
 ];

@@ -89,7 +89,6 @@ pub struct Exec {
     pub(crate) signals: Arc<Signals>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) sys: Option<Arc<dyn Sys>>,
-    pub(crate) make_command: Vec<u8>,
     pub(crate) submake: Option<Arc<dyn SubMake>>,
     pub(crate) native: Option<Arc<dyn Native>>,
     pub(crate) shell_inside: bool,
@@ -122,7 +121,6 @@ impl Exec {
             signals,
             slots: Arc::new(Slots::single()),
             sys: None,
-            make_command: Vec::new(),
             submake: None,
             native: None,
             shell_inside: false,
@@ -154,11 +152,6 @@ impl Exec {
     #[must_use]
     pub fn slots(&self) -> &Arc<Slots> {
         &self.slots
-    }
-
-    /// The first word of a command that is a recursive make of this program.
-    pub fn set_make_command(&mut self, path: &[u8]) {
-        self.make_command = path.to_vec();
     }
 
     /// What runs recursive makes within this process.

@@ -82,11 +82,7 @@ pub fn verbose(make: &Make) -> bool {
 /// The system's text for an error number.
 #[must_use]
 pub fn errno_text(code: i32) -> String {
-    let text = std::io::Error::from_raw_os_error(code).to_string();
-    match text.rfind(" (os error ") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
+    kiln_make::error::os_error_text(&std::io::Error::from_raw_os_error(code))
 }
 
 /// The system's text for an error that an operation of [`kiln_base::Sys`] gave.

@@ -271,12 +271,6 @@ impl Make {
         }
     }
 
-    /// The set of a file's variables, for tests.
-    #[must_use]
-    pub fn file_set(&self, f: FileId) -> Option<SetId> {
-        self.files[f].variables
-    }
-
     /// Variables that make itself defines before anything else, so that even the environment can
     /// take their place: `.VARIABLES`, `.RECIPEPREFIX`, `.SHELLFLAGS`, `.FEATURES`.
     pub fn define_special_variables(&mut self) {

@@ -308,7 +308,6 @@ impl Instance {
         make.define(b"MAKE_COMMAND", &command, Origin::Default, false);
         make.define(b"MAKE", b"$(MAKE_COMMAND)", Origin::Default, true);
         makeflags::define_overrides(make);
-        self.exec.set_make_command(&command);
     }
 
     /// A makefile on standard input is copied to a file, because it may be read again.

@@ -28,11 +28,11 @@ fn broken(name: &str) -> Case {
 }
 
 // One job only: with two it is chance what else the signal finds running.
-fn signal(name: &str, signal: Signal, group: bool) -> Case {
+fn signal(name: &str, signal: Signal) -> Case {
     let line = "exec make -j1 -C $KDIR M=$DIR CC=$TOP/slow-cc";
     hello(&format!("bad-input/{name}"))
         .file("../slow-cc", SLOW_CC)
-        .interrupted(line, signal, group, "started")
+        .interrupted(line, signal, true, "started")
         .run(&format!(": >$TOP/go; {line}"))
         .run(line)
 }
@@ -110,11 +110,11 @@ pub(super) fn cases() -> Vec<Case> {
             .build("")
             .run("touch hello.c; setpriv --reuid 65534 --regid 65534 --clear-groups make -C $KDIR M=$DIR")
             .build(""),
-        signal("SIGINT-in-compile", Signal::Int, true),
-        signal("SIGTERM-in-compile", Signal::Term, true),
+        signal("SIGINT-in-compile", Signal::Int),
+        signal("SIGTERM-in-compile", Signal::Term),
         // A signal to make alone is no case: make then waits for a compiler that nobody ends, which
         // this one would keep it doing for ever.
-        signal("SIGKILL-in-compile", Signal::Kill, true),
+        signal("SIGKILL-in-compile", Signal::Kill),
     ];
     // Room for the sources but not for the object; for the object but not for the module; and so on.
     for kib in [16, 64, 192, 320] {

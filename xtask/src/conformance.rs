@@ -66,8 +66,10 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
     let before: Vec<String> = trees.iter().map(stamps).collect();
     let start = Instant::now();
     let mut kept = 0;
+    let mut times = Times::default();
     harness.run_all(&runnable, &trees, options.jobs(), &mut |o: Outcome| {
         kept += usize::from(o.kept);
+        times.add(&o);
         tell(&o, options.quiet, &mut tally);
     });
     for (tree, before) in trees.iter().zip(before) {
@@ -81,7 +83,41 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
         "{} s, {kept} results of the reference were kept from before",
         start.elapsed().as_secs()
     );
+    times.tell();
     Ok(tally.close())
+}
+
+/// What cases took with either program, of those that both ran now, one after the other. It is
+/// information: one turn each, and other cases may run beside them.
+#[derive(Default)]
+struct Times {
+    /// Name, seconds of the reference, seconds of the program under test.
+    cases: Vec<(String, f64, f64)>,
+}
+
+impl Times {
+    fn add(&mut self, o: &Outcome) {
+        if let (Verdict::Same, Some(reference)) = (&o.verdict, o.reference_took) {
+            self.cases.push((o.name.clone(), reference.as_secs_f64(), o.took.as_secs_f64()));
+        }
+    }
+
+    fn tell(mut self) {
+        if self.cases.is_empty() {
+            return;
+        }
+        let sum = |of: fn(&(String, f64, f64)) -> f64| self.cases.iter().map(of).sum::<f64>();
+        let (reference, subject) = (sum(|c| c.1), sum(|c| c.2));
+        println!(
+            "{} cases that both ran: {reference:.1} s with GNU make, {subject:.1} s with Kiln",
+            self.cases.len()
+        );
+        self.cases.retain(|c| c.2 > c.1);
+        self.cases.sort_by(|a, b| (b.2 / b.1).total_cmp(&(a.2 / a.1)));
+        for (name, reference, subject) in &self.cases {
+            println!("slower  {name}: {reference:.3} s with GNU make, {subject:.3} s with Kiln");
+        }
+    }
 }
 
 fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Case> {

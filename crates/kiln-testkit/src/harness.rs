@@ -43,8 +43,10 @@ pub struct Outcome {
     pub kept: bool,
     /// How each step of the reference ended.
     pub ends: Vec<String>,
-    /// How long the program under test took, for information.
+    /// How long the steps of the program under test took, for information.
     pub took: Duration,
+    /// The same of the reference, where it ran just before and its result was not kept from earlier.
+    pub reference_took: Option<Duration>,
 }
 
 /// What one program left after a step.
@@ -160,6 +162,7 @@ impl Harness {
             kept: false,
             ends: Vec::new(),
             took: Duration::ZERO,
+            reference_took: None,
         };
         if let Some(missing) = missing(case) {
             outcome.verdict = Verdict::Skipped(missing);
@@ -202,8 +205,9 @@ impl Harness {
         let mut expected = if self.fresh { None } else { load(&dir, case) };
         outcome.kept = expected.is_some();
         if expected.is_none() {
-            let results = self.build(case, tree, &mut place, Who::Reference, &kept)?;
+            let (results, took) = self.build(case, tree, &mut place, Who::Reference, &kept)?;
             save(&dir, &results)?;
+            outcome.reference_took = Some(took);
             expected = Some(results);
         }
         let expected = expected.unwrap_or_default();
@@ -213,9 +217,8 @@ impl Harness {
             return Ok(Vec::new());
         }
         let own = Store::new(cache::work_root().join("contents"));
-        let start = Instant::now();
-        let found = self.build(case, tree, &mut place, Who::Subject, &own)?;
-        outcome.took = start.elapsed();
+        let (found, took) = self.build(case, tree, &mut place, Who::Subject, &own)?;
+        outcome.took = took;
         let mut list = Vec::new();
         for (i, (a, b)) in expected.iter().zip(&found).enumerate() {
             let step = i + 1;
@@ -255,7 +258,8 @@ impl Harness {
         Ok(list)
     }
 
-    /// Runs all steps with one program, or in turns when it is the subject's turn.
+    /// Runs all steps with one program, or in turns when it is the subject's turn. Also says how long
+    /// the steps took, without what is done around them.
     fn build(
         &self,
         case: &Case,
@@ -263,7 +267,7 @@ impl Harness {
         place: &mut Place,
         who: Who,
         store: &Store,
-    ) -> io::Result<Vec<StepResult>> {
+    ) -> io::Result<(Vec<StepResult>, Duration)> {
         place.make(case, tree, &self.sources)?;
         let none: &[(String, String)] = &[];
         let long = case.long;
@@ -272,6 +276,7 @@ impl Harness {
             setting(place, none).prepare(line)?;
         }
         let mut results = Vec::new();
+        let mut took = Duration::ZERO;
         for (i, step) in case.steps.iter().enumerate() {
             let turn = match who {
                 Who::Reference => Who::Reference,
@@ -286,13 +291,15 @@ impl Harness {
                 Who::Subject => &self.subject,
             })?;
             let before = if case.writes { Stamps::take(&place.top)? } else { Stamps::default() };
+            let start = Instant::now();
             let ran = setting(place, env).run(step)?;
+            took += start.elapsed();
             let writes =
                 if case.writes { before.written(&Stamps::take(&place.top)?) } else { Vec::new() };
             let tree = Snapshot::take(&place.top, Some(store))?;
             results.push(StepResult { status: ran.status, output: ran.output, tree, writes });
         }
-        Ok(results)
+        Ok((results, took))
     }
 
     fn key(&self, case: &Case, tree: &KernelTree, place: &Place) -> io::Result<String> {

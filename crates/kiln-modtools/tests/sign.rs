@@ -183,3 +183,71 @@ fn what_is_left_to_the_original() {
         assert_eq!(world.files[b"m.ko".as_slice()], CONTENT, "{words}");
     }
 }
+
+/// Base64 as openssl writes it.
+fn pem(label: &str, content: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!("-----BEGIN {label}-----\n").into_bytes();
+    for (i, chunk) in content.chunks(3).enumerate() {
+        let bits = chunk.iter().enumerate().fold(0, |n, (i, &b)| n | u32::from(b) << (16 - 8 * i));
+        for place in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * place)) as usize & 63];
+            text.push(if place > chunk.len() { b'=' } else { digit });
+        }
+        if i % 16 == 15 {
+            text.push(b'\n');
+        }
+    }
+    text.extend_from_slice(format!("\n-----END {label}-----\n").as_bytes());
+    text
+}
+
+#[test]
+fn broken_keys_and_certificates_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    if !openssl(dir, "version") {
+        return skipped("openssl");
+    }
+    key(dir, "rsa", "-algorithm RSA -pkeyopt rsa_keygen_bits:1024");
+    key(dir, "ec", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256");
+    for name in ["rsa", "ec"] {
+        assert!(openssl(dir, &format!("pkey -in {name}.pem -outform DER -out {name}.der")));
+        assert!(openssl(dir, &format!("x509 -in {name}.x509 -outform DER -out {name}.crt")));
+    }
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = move |end: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % end as u64) as usize
+    };
+    for name in ["rsa", "ec"] {
+        let read = |suffix| fs::read(dir.join(format!("{name}.{suffix}"))).expect("a file");
+        let (der, certificate) = (read("der"), read("crt"));
+        for round in 0..600 {
+            let (mut der, mut certificate) = (der.clone(), certificate.clone());
+            let bytes = if round % 2 == 0 { &mut der } else { &mut certificate };
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = [0, 0xff, bytes[at].wrapping_add(1), random(256) as u8][random(4)];
+            }
+            // A number of zeros, or a file that ends early.
+            match random(6) {
+                0 => {
+                    let at = random(bytes.len());
+                    let end = (at + random(140)).min(bytes.len());
+                    bytes[at..end].fill(0);
+                }
+                1 => bytes.truncate(random(bytes.len())),
+                _ => {}
+            }
+            let mut world = World::default();
+            world.files.insert(b"key".to_vec(), pem("PRIVATE KEY", &der));
+            world.files.insert(b"cert".to_vec(), pem("CERTIFICATE", &certificate));
+            world.files.insert(b"m.ko".to_vec(), CONTENT.to_vec());
+            let status = sign::main(&common::args("sha256 key cert m.ko"), &mut world);
+            assert!(status == 0 || !world.err.is_empty());
+        }
+    }
+}

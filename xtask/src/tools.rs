@@ -226,7 +226,11 @@ fn modpost(tree: &KernelTree, built: &Path, kiln: &Path, count: usize) -> io::Re
     let theirs = tree.dir.join("scripts/mod/modpost").display().to_string();
     let ours = [&kiln.display().to_string(), "tool", "modpost"].map(str::to_owned);
     let fresh = (0..count).map(|n| dir.join(format!("m{n:04}.mod.c")));
-    let name = if count == 1 { "modpost, 1 module".to_owned() } else { format!("modpost, {count} modules") };
+    let name = if count == 1 {
+        "modpost, 1 module".to_owned()
+    } else {
+        format!("modpost, {count} modules")
+    };
     Ok(Job {
         name,
         starts: [vec![start(vec![theirs])], vec![start(ours.to_vec())]],
@@ -244,7 +248,11 @@ fn genksyms(tree: &KernelTree, kiln: &Path) -> io::Result<Option<Job>> {
         }
     }
     if found.len() < UNITS {
-        crate::bench::said(&format!("skipped: genksyms {}: no units in {}", tree.series, units.display()));
+        crate::bench::said(&format!(
+            "skipped: genksyms {}: no units in {}",
+            tree.series,
+            units.display()
+        ));
         return Ok(None);
     }
     found.sort();
@@ -268,7 +276,8 @@ fn genksyms(tree: &KernelTree, kiln: &Path) -> io::Result<Option<Job>> {
 fn sign(tree: &KernelTree, built: &Path, kiln: &Path) -> io::Result<Option<Job>> {
     let dir = built.with_file_name("sign");
     fs::create_dir_all(&dir)?;
-    let line = "req -new -x509 -nodes -batch -subj /CN=bench -newkey rsa:2048 -keyout key -out cert";
+    let line =
+        "req -new -x509 -nodes -batch -subj /CN=bench -newkey rsa:2048 -keyout key -out cert";
     let mut openssl = Command::new("openssl");
     openssl.args(line.split(' ')).current_dir(&dir);
     openssl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -290,7 +299,11 @@ fn sign(tree: &KernelTree, built: &Path, kiln: &Path) -> io::Result<Option<Job>>
     };
     let kiln = kiln.display().to_string();
     let starts = [vec![start(&[&program])], vec![start(&[&kiln, "tool", "sign-file"])]];
-    Ok(Some(Job { name: "sign-file, RSA 2048".to_owned(), starts, fresh: vec![dir.join("signed.ko")] }))
+    Ok(Some(Job {
+        name: "sign-file, RSA 2048".to_owned(),
+        starts,
+        fresh: vec![dir.join("signed.ko")],
+    }))
 }
 
 fn measure(start: &Start, home: &Path) -> io::Result<Cost> {

@@ -5,9 +5,9 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -218,8 +218,7 @@ impl Script {
 
     fn start(&self, program: &kiln_shell::Process) -> Result<Process, Outcome> {
         let input = stdio(&self.sink, self.good_stdin, &program.fds[0], 0);
-        let started =
-            input.and_then(|input| start(program, &self.sink, self.good_stdin, input));
+        let started = input.and_then(|input| start(program, &self.sink, self.good_stdin, input));
         started.map_err(|e| not_started(&e))
     }
 
@@ -302,8 +301,7 @@ impl Fed {
         let _ = input.read_to_end(&mut text);
         drop(input);
         let (program, env) = (&self.program, env_of(&self.program));
-        let feed =
-            || self.native.feed(&program.argv, &env, &program.dir.path, &self.sink, &text);
+        let feed = || self.native.feed(&program.argv, &env, &program.dir.path, &self.sink, &text);
         // A panic has printed its message. Nothing is written before everything is worked out.
         let ended = catch_unwind(AssertUnwindSafe(feed)).ok().flatten().unwrap_or_else(|| {
             let started = in_memory(&text)

@@ -47,12 +47,8 @@ fn ours(dir: &Path, env: &[(&str, &str)], words: &str) -> (i32, World) {
 
 /// The sign-file programs of the trees that are installed here and can run.
 fn programs() -> Vec<PathBuf> {
-    let trees = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|e| e.path());
-    trees
-        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("linux-kbuild-")))
-        .map(|p| p.join("scripts/sign-file"))
-        .filter(|p| Command::new(p).stderr(Stdio::null()).status().is_ok())
-        .collect()
+    let runs = |p: &PathBuf| Command::new(p).stderr(Stdio::null()).status().is_ok();
+    common::programs("", "scripts/sign-file").into_iter().map(|(_, p)| p).filter(runs).collect()
 }
 
 fn skipped(what: &str) {

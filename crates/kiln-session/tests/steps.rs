@@ -26,7 +26,10 @@ fn words(line: &[&str]) -> Vec<Vec<u8>> {
 fn noting(dir: &Path, name: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = dir.join(name);
-    let script = format!("#!/bin/sh\necho {name} >>{}\nexec /usr/bin/{name} \"$@\"\n", dir.join("ran").display());
+    let script = format!(
+        "#!/bin/sh\necho {name} >>{}\nexec /usr/bin/{name} \"$@\"\n",
+        dir.join("ran").display()
+    );
     fs::write(&path, script).expect("a file");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
     path.display().to_string()
@@ -52,7 +55,8 @@ fn exports_of_an_object() {
     let ask = |tools: &Tools, object: &str, pattern: &str| {
         let list = words(&[&nm, object]);
         let find = words(&["grep", "-q", pattern]);
-        let programs: [(&[u8], &[Vec<u8>]); 2] = [(nm.as_bytes(), &list), (b"/usr/bin/grep", &find)];
+        let programs: [(&[u8], &[Vec<u8>]); 2] =
+            [(nm.as_bytes(), &list), (b"/usr/bin/grep", &find)];
         tools.ask(&programs, &env(), dir.as_os_str().as_bytes())
     };
     let own = tools(&dir.join("cache"));

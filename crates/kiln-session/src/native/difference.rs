@@ -57,7 +57,10 @@ impl Memory {
 /// Adds what is different between two texts.
 fn describe(name: &str, theirs: Option<&[u8]>, ours: &[u8], text: &mut String) {
     let Some(theirs) = theirs else {
-        text.push_str(&format!("{name}: Kiln writes it ({} bytes), the tree's does not\n", ours.len()));
+        text.push_str(&format!(
+            "{name}: Kiln writes it ({} bytes), the tree's does not\n",
+            ours.len()
+        ));
         return;
     };
     let Some(at) = (0..theirs.len().max(ours.len())).find(|&i| theirs.get(i) != ours.get(i)) else {

@@ -47,11 +47,13 @@ fn question<'a>(first: &'a [Vec<u8>], second: &[Vec<u8>]) -> Option<(&'a [u8], M
         return None;
     }
     let (object, mark) = match first {
-        [nm, object] if base_name(nm) == b"nm" || nm.ends_with(b"-nm") => match pattern.as_slice() {
-            b"__ksymtab" => (object, Mark::KsymtabSymbol),
-            b" __export_symbol_" => (object, Mark::ExportRecord),
-            _ => return None,
-        },
+        [nm, object] if base_name(nm) == b"nm" || nm.ends_with(b"-nm") => {
+            match pattern.as_slice() {
+                b"__ksymtab" => (object, Mark::KsymtabSymbol),
+                b" __export_symbol_" => (object, Mark::ExportRecord),
+                _ => return None,
+            }
+        }
         [objdump, headers, object]
             if (base_name(objdump) == b"objdump" || objdump.ends_with(b"-objdump"))
                 && headers == b"-h"
@@ -131,7 +133,8 @@ pub(super) fn all_is_well(
     if !found.is_empty() {
         return None;
     }
-    let identity = verdicts::step(&[], &[&content, &argv[0], value(b"NM"), value(b"AWK"), value(b"PATH")])?;
+    let identity =
+        verdicts::step(&[], &[&content, &argv[0], value(b"NM"), value(b"AWK"), value(b"PATH")])?;
     match verdicts.of(identity) {
         Some(verdict) => Some(verdict == Verdict::Same),
         None => {

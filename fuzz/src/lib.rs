@@ -1,8 +1,13 @@
-//! What the fuzz targets share: a system without a disk, a host that answers every command alike.
+//! What the fuzz targets share: a system without a disk, a host that answers every command alike, and
+//! a world in memory for the kernel's tools.
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+
+#[path = "../../crates/kiln-modtools/tests/common/mod.rs"]
+pub mod common;
+pub mod tools;
 
 use kiln_base::{FileKind, Stat, Sys, Time};
 use kiln_make::{Host, Make, Options, Origin, ShellCall, ShellResult, Stream};

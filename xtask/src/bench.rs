@@ -16,22 +16,22 @@ use kiln_conformance::{examples, repository};
 use kiln_testkit::{KernelTree, cache, kernel_trees, reference};
 
 use crate::options::Options;
-use crate::reading;
+use crate::{reading, tools};
 
 /// Says what a process and its children cost; of the package `time`.
-const TIME: &str = "/usr/bin/time";
+pub const TIME: &str = "/usr/bin/time";
 
 /// What one turn cost.
 #[derive(Debug, Clone, Copy, Default)]
-struct Cost {
+pub struct Cost {
     /// Wall clock.
-    seconds: f64,
+    pub seconds: f64,
     /// User and system time of the program and its children.
-    cpu: f64,
+    pub cpu: f64,
     /// KiB of the largest process.
-    peak: f64,
+    pub peak: f64,
     /// Processes started on the machine in that time; on a quiet machine those of the turn.
-    processes: f64,
+    pub processes: f64,
 }
 
 /// Something that both programs do.
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let jobs = match kind {
         "build" => build_jobs(),
         "eval" => eval_jobs(),
-        "tools" => tools_jobs(),
+        "tools" => Vec::new(),
         _ => return Err(format!("there is no benchmark {kind}; there are build, eval and tools")),
     };
     if !Path::new(TIME).exists() {
@@ -62,6 +62,9 @@ pub fn run(options: &Options) -> Result<bool, String> {
         ("Kiln", program(&options.program(), "kiln").map_err(said)?),
     ];
     let trees = kernel_trees();
+    if kind == "tools" {
+        return tools(options, &trees, turns).map_err(said);
+    }
     let mut table = String::from(
         "| what | program | seconds | ratio | CPU s | peak MiB | processes |\n\
          |---|---|---|---|---|---|---|\n",
@@ -114,6 +117,22 @@ pub fn run(options: &Options) -> Result<bool, String> {
     Ok(true)
 }
 
+/// The kernel's tools, each beside the tree's own program.
+fn tools(options: &Options, trees: &[KernelTree], turns: usize) -> io::Result<bool> {
+    let mut table = tools::HEAD.to_owned();
+    let mut json = String::new();
+    for tree in trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)) {
+        tools::run(tree, &options.program(), turns, &mut table, &mut json)?;
+    }
+    let dir = repository().join("benches/results");
+    fs::create_dir_all(&dir)?;
+    let head = format!("# tools\n\n{}\n\nMedians of {turns} turns each.\n\n", machine());
+    fs::write(dir.join("tools.json"), format!("[\n{json}\n]\n"))?;
+    fs::write(dir.join("tools.md"), format!("{head}{table}"))?;
+    print!("{table}");
+    Ok(true)
+}
+
 /// The main job: modules, from nothing, with nothing to do, after a change.
 fn build_jobs() -> Vec<Job> {
     let job = |name: &str, before, line| Job { name: name.to_owned(), before, line };
@@ -146,13 +165,9 @@ fn eval_jobs() -> Vec<Job> {
     ]
 }
 
-/// A build in which the host tools are what costs.
-fn tools_jobs() -> Vec<Job> {
-    vec![Job {
-        name: "modpost and what follows".to_owned(),
-        before: "make -C $KDIR M=$DIR; rm -f Module.symvers *.mod.c",
-        line: "make -C $KDIR M=$DIR",
-    }]
+/// Says a line of progress.
+pub fn said(text: &str) {
+    println!("{text}");
 }
 
 /// A directory with the program under the name make.
@@ -232,7 +247,8 @@ fn started() -> io::Result<u64> {
     Ok(line.and_then(|n| n.trim().parse().ok()).unwrap_or(0))
 }
 
-fn median(costs: &[Cost]) -> Cost {
+/// The medians of several turns, each value by itself.
+pub fn median(costs: &[Cost]) -> Cost {
     let of = |f: fn(&Cost) -> f64| {
         let mut v: Vec<f64> = costs.iter().map(f).collect();
         v.sort_by(f64::total_cmp);

@@ -11,6 +11,7 @@ mod reading;
 mod suite;
 mod tally;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -31,7 +32,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   projects [NAME…] [--fresh] [--program FILE]
         busybox, lua, zlib, hello and others, built with both
   bench build|eval|tools [--turns N] [--tree SERIES] [--program FILE]
-        figures beside GNU make; see BENCHMARKING.md
+        figures beside GNU make and the tree's tools; see BENCHMARKING.md
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {

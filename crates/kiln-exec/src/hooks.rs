@@ -59,4 +59,28 @@ pub trait Native: Send + Sync {
 
     /// Runs it, or declines before it has had any effect.
     fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended>;
+
+    /// Whether a command that is taken reads standard input; then it is for [`Native::feed`].
+    fn reads(&self, _argv: &[Vec<u8>]) -> bool {
+        false
+    }
+
+    /// Runs a command whose standard input is `input`, or declines before it has had any effect. This
+    /// may be on any thread.
+    fn feed(
+        &self,
+        _argv: &[Vec<u8>],
+        _env: &Env,
+        _dir: &[u8],
+        _sink: &Sink,
+        _input: &[u8],
+    ) -> Option<Ended> {
+        None
+    }
+
+    /// The exit status of a whole pipeline that has no other effect than that, or nothing. Each
+    /// program comes with the file that it was found at.
+    fn ask(&self, _programs: &[(&[u8], &[Vec<u8>])], _env: &Env, _dir: &[u8]) -> Option<i32> {
+        None
+    }
 }

@@ -36,6 +36,20 @@ pub fn run(
     dir: &Path,
     limit: Option<Duration>,
 ) -> io::Result<Ran> {
+    run_with(argv, env, dir, limit, b"")
+}
+
+/// The same with a text on standard input.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn run_with(
+    argv: &[OsString],
+    env: Environment<'_>,
+    dir: &Path,
+    limit: Option<Duration>,
+    input: &[u8],
+) -> io::Result<Ran> {
     let (program, args) =
         argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut command = Command::new(program);
@@ -48,7 +62,11 @@ pub fn run(
     if !dir.as_os_str().is_empty() {
         command.current_dir(dir);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(match input {
+        b"" => Stdio::null(),
+        text => crate::script::in_memory(text)?.into(),
+    });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let out = reader(child.stdout.take());
     let err = reader(child.stderr.take());

@@ -2,10 +2,12 @@
 //! it asks for and tells it how they ended. It does not decide which lines are run so.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,9 +48,16 @@ pub(crate) struct Script {
     pub(crate) over: Done,
 }
 
+/// A program that was begun.
+enum Begun {
+    Process(Process),
+    /// It is done without being started, on a thread of its own.
+    Thread(Done),
+}
+
 enum Stage {
     /// Programs of one pipeline; each is there until its outcome is.
-    Programs(Vec<Result<Process, Outcome>>),
+    Programs(Vec<Result<Begun, Outcome>>),
     /// The machine was busy for a while and lets others run; the flag is always ready.
     Busy(Done),
     Over(Ended),
@@ -128,9 +137,15 @@ impl Script {
                     let alone = programs.len() == 1;
                     let start = |p| match alone.then(|| self.natively(p)).flatten() {
                         Some(outcome) => Err(outcome),
-                        None => self.start(p),
+                        None => match self.on_a_thread(p) {
+                            Some(done) => Ok(Begun::Thread(done)),
+                            None => self.start(p).map(Begun::Process),
+                        },
                     };
-                    let started = programs.iter().map(start).collect();
+                    let started = match self.answered(&programs) {
+                        Some(outcomes) => outcomes.into_iter().map(Err).collect(),
+                        None => programs.iter().map(start).collect(),
+                    };
                     Stage::Programs(started)
                 }
             };
@@ -148,82 +163,73 @@ impl Script {
         programs.iter().map(|p| p.as_ref().err().copied()).collect()
     }
 
-    /// The outcome of a program that is done without being started.
-    fn natively(&self, program: &kiln_shell::Process) -> Option<Outcome> {
-        let native = self.native.as_ref()?;
-        let file = |target: &Target| match target {
+    /// The outcomes of a pipeline whose last exit status is known without running it.
+    fn answered(&self, programs: &[kiln_shell::Process]) -> Option<Vec<Outcome>> {
+        let native = self.native.as_ref().filter(|_| programs.len() == 2)?;
+        let words: Vec<_> = programs.iter().map(|p| (&p.program[..], &p.argv[..])).collect();
+        let status = native.ask(&words, &env_of(&programs[0]), &programs[0].dir.path)?;
+        // Only the last one's status is looked at.
+        Some(vec![Outcome::Exited(0), Outcome::Exited(status)])
+    }
+
+    /// Where the output of a program goes that is done without being started. A stream of the
+    /// caller's own can only stay what it is.
+    fn sink_of(&self, program: &kiln_shell::Process) -> Option<Sink> {
+        let file = |target: &Target, fd: u8| match target {
             Target::File(file) => Some(file.try_clone().ok().map(|f| Some(Arc::new(f.into())))),
-            Target::Caller(1) => Some(Some(self.sink.out.clone())),
-            Target::Caller(2) => Some(Some(self.sink.err.clone())),
+            Target::Caller(1) if fd == 1 => Some(Some(self.sink.out.clone())),
+            Target::Caller(2) if fd == 2 => Some(Some(self.sink.err.clone())),
             Target::Caller(_) => None,
         };
-        // A stream of the caller's own can only stay what it is.
-        let own = |target: &Target, fd: u8| !matches!(target, Target::Caller(n) if *n != fd);
-        if !own(&program.fds[1], 1) || !own(&program.fds[2], 2) {
+        Some(Sink { out: file(&program.fds[1], 1)??, err: file(&program.fds[2], 2)?? })
+    }
+
+    /// The outcome of a program that is done at once without being started.
+    fn natively(&self, program: &kiln_shell::Process) -> Option<Outcome> {
+        let native = self.native.as_ref()?;
+        if !native.takes(&program.argv) || native.reads(&program.argv) {
             return None;
         }
-        let sink = Sink { out: file(&program.fds[1])??, err: file(&program.fds[2])?? };
-        let pair = |entry: &Vec<u8>| {
-            let at = entry.iter().position(|&c| c == b'=').unwrap_or(entry.len());
-            (entry[..at].to_vec(), entry.get(at + 1..).unwrap_or_default().to_vec())
+        let sink = self.sink_of(program)?;
+        let ended = native.run(&program.argv, &env_of(program), &program.dir.path, &sink)?;
+        Some(outcome(ended))
+    }
+
+    /// Begins a program that is done without being started and that reads what others write.
+    fn on_a_thread(&self, program: &kiln_shell::Process) -> Option<Done> {
+        let native = self.native.as_ref()?;
+        if !native.takes(&program.argv) || !native.reads(&program.argv) {
+            return None;
+        }
+        let Target::File(input) = &program.fds[0] else { return None };
+        let input = File::from(input.try_clone().ok()?);
+        let done = Done::new().ok()?;
+        let fed = Fed {
+            native: Arc::clone(native),
+            program: program.clone(),
+            sink: self.sink_of(program)?,
+            streams: self.sink.clone(),
+            good_stdin: self.good_stdin,
+            done: done.clone(),
         };
-        if !native.takes(&program.argv) {
-            return None;
-        }
-        let env: Env = program.env.iter().map(pair).collect();
-        match native.run(&program.argv, &env, &program.dir.path, &sink)? {
-            Ended::Exit(code) => Some(Outcome::Exited(code)),
-            Ended::Signal(signal, core) => Some(Outcome::Signaled { signal, core }),
-        }
+        std::thread::Builder::new().spawn(move || fed.run(input)).ok()?;
+        Some(done)
     }
 
     fn start(&self, program: &kiln_shell::Process) -> Result<Process, Outcome> {
-        let failed = |e: &io::Error| Outcome::NotStarted(e.raw_os_error().unwrap_or(2));
-        let mut command = Command::new(OsStr::from_bytes(&program.program));
-        if let Some((name, rest)) = program.argv.split_first() {
-            command.arg0(OsStr::from_bytes(name));
-            command.args(rest.iter().map(|w| OsStr::from_bytes(w)));
-        }
-        command.env_clear();
-        for entry in program.env.iter() {
-            let at = entry.iter().position(|&c| c == b'=').unwrap_or(entry.len());
-            let value = entry.get(at + 1..).unwrap_or_default();
-            command.env(OsStr::from_bytes(&entry[..at]), OsStr::from_bytes(value));
-        }
-        command.current_dir(OsStr::from_bytes(&program.dir.path));
-        let streams = [0, 1, 2].map(|i| self.stdio(&program.fds[i], i));
-        let [input, out, err] = streams;
-        command.stdin(input.map_err(|e| failed(&e))?);
-        command.stdout(out.map_err(|e| failed(&e))?);
-        command.stderr(err.map_err(|e| failed(&e))?);
-        spawn::begin(&mut command, &program.program).map_err(|e| failed(&e))
-    }
-
-    /// What a program's descriptor `fd` is to be.
-    fn stdio(&self, target: &Target, fd: usize) -> io::Result<Stdio> {
-        let own = |fd: BorrowedFd<'_>| -> io::Result<Stdio> { Ok(fd.try_clone_to_owned()?.into()) };
-        match target {
-            Target::File(file) => own(file.as_fd()),
-            Target::Caller(0) if !self.good_stdin => spawn::broken_stdin(),
-            Target::Caller(0) if fd == 0 => Ok(Stdio::inherit()),
-            Target::Caller(0) => own(io::stdin().as_fd()),
-            Target::Caller(n) => {
-                let file = if *n == 1 { &self.sink.out } else { &self.sink.err };
-                match file {
-                    Some(file) => own(file.as_fd()),
-                    None if usize::from(*n) == fd => Ok(Stdio::inherit()),
-                    None if *n == 1 => own(io::stdout().as_fd()),
-                    None => own(io::stderr().as_fd()),
-                }
-            }
-        }
+        let input = stdio(&self.sink, self.good_stdin, &program.fds[0], 0);
+        let started = input.and_then(|input| start(program, &self.sink, self.good_stdin, input));
+        started.map_err(|e| not_started(&e))
     }
 
     /// Ready when there may be news.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.stage {
             Stage::Programs(programs) => {
-                programs.iter().find_map(|p| p.as_ref().ok()).map(AsFd::as_fd)
+                programs.iter().find_map(|p| p.as_ref().ok()).map(|begun| match begun {
+                    Begun::Process(process) => process.as_fd(),
+                    Begun::Thread(done) => done.as_fd(),
+                })
             }
             Stage::Busy(done) => Some(done.as_fd()),
             Stage::Over(_) => None,
@@ -244,13 +250,12 @@ impl Script {
                 }
                 Stage::Programs(programs) => {
                     for program in programs.iter_mut() {
-                        let Ok(process) = program else { continue };
-                        match process.ended()? {
-                            Ended::Exit(code) => *program = Err(Outcome::Exited(code)),
-                            Ended::Signal(signal, core) => {
-                                *program = Err(Outcome::Signaled { signal, core });
-                            }
-                        }
+                        let Ok(begun) = program else { continue };
+                        let ended = match begun {
+                            Begun::Process(process) => process.ended()?,
+                            Begun::Thread(done) => done.ended()?,
+                        };
+                        *program = Err(outcome(ended));
                     }
                     let all = self.outcomes()?;
                     let step = match self.signals.caught() {
@@ -266,7 +271,118 @@ impl Script {
     /// Asks what runs to end.
     pub(crate) fn terminate(&self) {
         if let Stage::Programs(programs) = &self.stage {
-            programs.iter().flatten().for_each(Process::terminate);
+            for begun in programs.iter().flatten() {
+                if let Begun::Process(process) = begun {
+                    process.terminate();
+                }
+            }
+        }
+    }
+}
+
+/// A program that reads what others write and is done without being started.
+struct Fed {
+    native: Arc<dyn Native>,
+    program: kiln_shell::Process,
+    /// Where its output goes.
+    sink: Sink,
+    /// The streams of the job.
+    streams: Sink,
+    good_stdin: bool,
+    done: Done,
+}
+
+impl Fed {
+    /// Takes in all of its input and does it; where that is declined, it is started after all, with
+    /// what was read for its input.
+    fn run(self, mut input: File) {
+        let mut text = Vec::new();
+        // What was read before an error is what the program would have had, too.
+        let _ = input.read_to_end(&mut text);
+        drop(input);
+        let (program, env) = (&self.program, env_of(&self.program));
+        let feed = || self.native.feed(&program.argv, &env, &program.dir.path, &self.sink, &text);
+        // A panic has printed its message. Nothing is written before everything is worked out.
+        let ended = catch_unwind(AssertUnwindSafe(feed)).ok().flatten().unwrap_or_else(|| {
+            let started = in_memory(&text)
+                .and_then(|file| start(program, &self.streams, self.good_stdin, file.into()));
+            started.map_or(Ended::Exit(127), |mut process| process.wait())
+        });
+        let done = self.done.clone();
+        // Readers of its output have to see the end before anybody learns that it is over.
+        drop(self);
+        done.finish(ended);
+    }
+}
+
+/// A file without a name that holds a text, to be read from its beginning.
+pub(crate) fn in_memory(text: &[u8]) -> io::Result<File> {
+    let fd = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(text)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn env_of(program: &kiln_shell::Process) -> Env {
+    let pair = |entry: &Vec<u8>| {
+        let at = entry.iter().position(|&c| c == b'=').unwrap_or(entry.len());
+        (entry[..at].to_vec(), entry.get(at + 1..).unwrap_or_default().to_vec())
+    };
+    program.env.iter().map(pair).collect()
+}
+
+fn outcome(ended: Ended) -> Outcome {
+    match ended {
+        Ended::Exit(code) => Outcome::Exited(code),
+        Ended::Signal(signal, core) => Outcome::Signaled { signal, core },
+    }
+}
+
+fn not_started(error: &io::Error) -> Outcome {
+    Outcome::NotStarted(error.raw_os_error().unwrap_or(2))
+}
+
+fn start(
+    program: &kiln_shell::Process,
+    sink: &Sink,
+    good_stdin: bool,
+    input: Stdio,
+) -> io::Result<Process> {
+    let mut command = Command::new(OsStr::from_bytes(&program.program));
+    if let Some((name, rest)) = program.argv.split_first() {
+        command.arg0(OsStr::from_bytes(name));
+        command.args(rest.iter().map(|w| OsStr::from_bytes(w)));
+    }
+    command.env_clear();
+    for entry in program.env.iter() {
+        let at = entry.iter().position(|&c| c == b'=').unwrap_or(entry.len());
+        let value = entry.get(at + 1..).unwrap_or_default();
+        command.env(OsStr::from_bytes(&entry[..at]), OsStr::from_bytes(value));
+    }
+    command.current_dir(OsStr::from_bytes(&program.dir.path));
+    command.stdin(input);
+    command.stdout(stdio(sink, good_stdin, &program.fds[1], 1)?);
+    command.stderr(stdio(sink, good_stdin, &program.fds[2], 2)?);
+    spawn::begin(&mut command, &program.program)
+}
+
+/// What a program's descriptor `fd` is to be.
+fn stdio(sink: &Sink, good_stdin: bool, target: &Target, fd: usize) -> io::Result<Stdio> {
+    let own = |fd: BorrowedFd<'_>| -> io::Result<Stdio> { Ok(fd.try_clone_to_owned()?.into()) };
+    match target {
+        Target::File(file) => own(file.as_fd()),
+        Target::Caller(0) if !good_stdin => spawn::broken_stdin(),
+        Target::Caller(0) if fd == 0 => Ok(Stdio::inherit()),
+        Target::Caller(0) => own(io::stdin().as_fd()),
+        Target::Caller(n) => {
+            let file = if *n == 1 { &sink.out } else { &sink.err };
+            match file {
+                Some(file) => own(file.as_fd()),
+                None if usize::from(*n) == fd => Ok(Stdio::inherit()),
+                None if *n == 1 => own(io::stdout().as_fd()),
+                None => own(io::stderr().as_fd()),
+            }
         }
     }
 }

@@ -1,16 +1,20 @@
 //! A bounded reader for ELF objects of either word size and byte order.
 //!
-//! It holds the file's bytes and reads fields where they lie; only the section headers are copied out.
+//! It reads fields where they lie, in pieces of the file that are fetched when they are asked for
+//! ([`window`]); only the section headers are copied out.
 //! Every offset from the file is checked before use, so a broken file gives an error or an empty
 //! answer, never a panic, and nothing is allocated by a length that the file only claims.
 //!
 //! It does not know what any section or symbol means to the kernel.
 
 mod abi;
+mod window;
 
 pub use abi::*;
 
+use crate::Ranged;
 use std::fmt;
+use window::Data;
 
 /// Why a file could not be taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +135,7 @@ pub struct Reloc {
 /// An object file.
 #[derive(Debug)]
 pub struct Elf {
-    data: Vec<u8>,
+    data: Data,
     /// 64-bit.
     pub is_64: bool,
     /// Big-endian.
@@ -153,10 +157,20 @@ impl Elf {
     /// # Errors
     /// The first thing that is wrong, in the order in which the kernel's modpost looks.
     pub fn parse(data: Vec<u8>) -> Result<Self, Error> {
-        if data.len() < 52 || !data.starts_with(b"\x7fELF") {
+        Self::open(Box::new(data))
+    }
+
+    /// The same with an object of which only what is asked for is read.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in the order in which the kernel's modpost looks.
+    pub fn open(file: Box<dyn Ranged>) -> Result<Self, Error> {
+        let data = Data::new(file);
+        let [m0, m1, m2, m3, class, order] = data.bytes(0);
+        if data.len() < 52 || [m0, m1, m2, m3] != *b"\x7fELF" {
             return Err(Error::NotElf);
         }
-        let is_64 = match data[4] {
+        let is_64 = match class {
             1 => false,
             2 => true,
             _ => return Err(Error::Class),
@@ -164,7 +178,7 @@ impl Elf {
         if is_64 && data.len() < 64 {
             return Err(Error::NotElf);
         }
-        let is_big = match data[5] {
+        let is_big = match order {
             1 => false,
             2 => true,
             _ => return Err(Error::ByteOrder),
@@ -186,6 +200,7 @@ impl Elf {
             return Err(Error::NotRelocatable);
         }
         elf.read_sections()?;
+        elf.divide();
         elf.find_symbols()?;
         Ok(elf)
     }
@@ -197,6 +212,7 @@ impl Elf {
             return Err(Error::HeadersBeyondEnd(headers));
         }
         let at = headers as usize;
+        self.data.divide(vec![at]);
         let room = (self.data.len() - at) / header_size;
         let first = (room > 0).then(|| self.section(at));
         let mut count = u32::from(self.u16(count_at));
@@ -215,6 +231,17 @@ impl Elf {
         self.sections = (0..count as usize).map(|i| self.section(at + i * header_size)).collect();
         self.section_names = self.sections[names as usize].offset;
         Ok(())
+    }
+
+    /// Divides the file at the sections.
+    fn divide(&mut self) {
+        let mut places = Vec::with_capacity(self.sections.len() * 2);
+        for section in self.sections.iter().filter(|s| s.kind != SHT_NOBITS) {
+            let end = section.offset.checked_add(section.size);
+            places.extend([Some(section.offset), end].into_iter().flatten());
+        }
+        let places = places.into_iter().filter_map(|at| usize::try_from(at).ok()).collect();
+        self.data.divide(places);
     }
 
     fn section(&self, at: usize) -> Section {
@@ -288,30 +315,23 @@ impl Elf {
         if self.is_64 { 24 } else { 16 }
     }
 
-    /// The whole file.
+    /// The bytes from a file offset on, at most `len`, as far as the file goes.
     #[must_use]
-    pub fn data(&self) -> &[u8] {
-        &self.data
-    }
-
-    /// The bytes from a file offset to the end of the file; empty behind it.
-    #[must_use]
-    pub fn from(&self, at: u64) -> &[u8] {
-        usize::try_from(at).ok().and_then(|at| self.data.get(at..)).unwrap_or_default()
+    pub fn from(&self, at: u64, len: u64) -> &[u8] {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        usize::try_from(at).map_or(&[], |at| self.data.slice(at, len))
     }
 
     /// The text at a file offset, up to a NUL byte or the end of the file.
     #[must_use]
     pub fn text(&self, at: u64) -> &[u8] {
-        let rest = self.from(at);
-        memchr::memchr(0, rest).map_or(rest, |end| &rest[..end])
+        usize::try_from(at).map_or(&[], |at| self.data.text(at))
     }
 
     /// The part of a section's content that the file holds.
     #[must_use]
     pub fn content(&self, section: &Section) -> &[u8] {
-        let rest = self.from(section.offset);
-        &rest[..usize::try_from(section.size).map_or(rest.len(), |size| size.min(rest.len()))]
+        self.from(section.offset, section.size)
     }
 
     /// A section's name.
@@ -398,8 +418,8 @@ impl Elf {
     /// every other one whose name shares the bytes.
     pub fn shorten_name(&mut self, symbol: &Symbol, len: usize) {
         let at = self.symbol_names.wrapping_add(symbol.name.into()).wrapping_add(len as u64);
-        if let Some(byte) = usize::try_from(at).ok().and_then(|at| self.data.get_mut(at)) {
-            *byte = 0;
+        if let Ok(at) = usize::try_from(at) {
+            self.data.clear(at);
         }
     }
 
@@ -409,7 +429,8 @@ impl Elf {
         let word = if self.is_64 { 8 } else { 4 };
         let entry = if has_addend { 3 * word } else { 2 * word };
         let base = usize::try_from(section.offset).unwrap_or(usize::MAX);
-        let count = self.content(section).len() / entry;
+        let room = (self.data.len() as u64).saturating_sub(section.offset);
+        let count = usize::try_from(section.size.min(room)).unwrap_or(0) / entry;
         (0..count).map(move |i| {
             let at = base + i * entry;
             let (symbol, kind) = self.reloc_info(at + word);
@@ -440,12 +461,12 @@ impl Elf {
     }
 
     fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
-        let end = at.saturating_add(N);
-        self.data.get(at..end).and_then(|b| b.try_into().ok()).unwrap_or([0; N])
+        self.data.bytes(at)
     }
 
     fn u8(&self, at: usize) -> u8 {
-        self.data.get(at).copied().unwrap_or(0)
+        let [byte] = self.data.bytes(at);
+        byte
     }
 
     /// A 16-bit number of the object's byte order; 0 behind the end of the file.

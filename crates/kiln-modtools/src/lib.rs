@@ -16,8 +16,9 @@ pub mod helpers;
 pub mod host;
 pub mod kernel;
 pub mod modpost;
+pub mod sign;
 
-pub use host::Host;
+pub use host::{Host, Ranged};
 
 /// A tool's entry: the arguments without the program's own name, and the world it may touch.
 /// The value is the exit status.
@@ -30,6 +31,7 @@ pub const TOOLS: &[(&str, Main)] = &[
     ("genksyms", genksyms::main),
     ("modpost", modpost::main),
     ("modules-check.sh", helpers::modules_check),
+    ("sign-file", sign::main),
 ];
 
 /// The entry of the tool called `name`, if there is one.

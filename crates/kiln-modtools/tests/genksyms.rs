@@ -4,45 +4,15 @@
 //! error, exit status and the symtypes file must be the same. A version that is not installed is skipped
 //! by name. `scripts/judge-genksyms` does the same on whole kernels.
 
-use std::collections::HashMap;
+mod common;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use kiln_modtools::{Host, find};
-
-/// The world of one run: its standard input, its files and what it wrote.
-#[derive(Default)]
-struct World {
-    input: Vec<u8>,
-    release: String,
-    files: HashMap<Vec<u8>, Vec<u8>>,
-    out: Vec<u8>,
-    err: Vec<u8>,
-}
-
-impl Host for World {
-    fn read(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
-        self.files.get(path).cloned().ok_or_else(|| io::Error::from_raw_os_error(2))
-    }
-    fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
-        self.files.insert(path.to_vec(), bytes.to_vec());
-        Ok(())
-    }
-    fn stdin(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.input.clone())
-    }
-    fn stdout(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
-    }
-    fn stderr(&mut self, bytes: &[u8]) {
-        self.err.extend_from_slice(bytes);
-    }
-    fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
-        (name == b"KILN_KERNEL").then(|| self.release.clone().into_bytes())
-    }
-}
+use common::World;
+use kiln_modtools::find;
 
 /// What a run leaves, in a form that a failing comparison shows well.
 #[derive(PartialEq, Eq, Debug)]
@@ -58,28 +28,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The installed programs with their releases. `KILN_GENKSYMS_TREES` adds directories to look in.
-fn originals() -> Vec<(String, PathBuf)> {
+fn originals() -> Vec<(&'static str, PathBuf)> {
     let more = std::env::var("KILN_GENKSYMS_TREES").unwrap_or_default();
-    let roots: Vec<&str> = more.split(':').filter(|r| !r.is_empty()).chain(["/usr/lib"]).collect();
-    let mut found = Vec::new();
-    for version in ["5.10", "6.1", "6.12", "7.2"] {
-        let wanted = format!("linux-kbuild-{version}");
-        let entries =
-            roots.iter().flat_map(|r| std::fs::read_dir(r).into_iter().flatten().flatten());
-        let is_wanted = |path: &PathBuf| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let rest = name.strip_prefix(&wanted);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '+', '-']))
-        };
-        let tree = entries.map(|e| e.path()).find(is_wanted);
-        match tree.map(|t| t.join("scripts/genksyms/genksyms")).filter(|p| p.exists()) {
-            Some(program) => found.push((version.to_owned(), program)),
-            None => {
-                let _ = writeln!(io::stderr(), "skipped: genksyms of {version} is not installed");
-            }
-        }
-    }
-    found
+    common::programs(&more, "scripts/genksyms/genksyms")
 }
 
 fn original(program: &Path, args: &[&str], input: &[u8], reference: &[u8]) -> Left {
@@ -121,7 +72,8 @@ fn original(program: &Path, args: &[&str], input: &[u8], reference: &[u8]) -> Le
 }
 
 fn ours(release: &str, args: &[&str], input: &[u8], reference: &[u8]) -> Left {
-    let mut world = World { input: input.to_vec(), release: release.into(), ..World::default() };
+    let mut world = World { input: input.to_vec(), ..World::default() };
+    world.env.insert(b"KILN_KERNEL".to_vec(), release.as_bytes().to_vec());
     world.files.insert(b"ref".to_vec(), reference.to_vec());
     let args: Vec<Vec<u8>> = args.iter().map(|a| a.as_bytes().to_vec()).collect();
     let main = find(b"genksyms").expect("the tool is listed");
@@ -142,7 +94,7 @@ fn same(args: &[&str], input: &str, reference: &str) {
             let _ = writeln!(io::stderr(), "skipped: the original of {release} dies of:\n{input}");
             continue;
         }
-        let right = ours(&release, args, input.as_bytes(), reference.as_bytes());
+        let right = ours(release, args, input.as_bytes(), reference.as_bytes());
         assert_eq!(left, right, "Linux {release}, options {args:?}, text:\n{input}");
     }
 }

@@ -75,7 +75,7 @@ impl Shared {
             let sh = std::fs::canonicalize("/bin/sh");
             let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
             let shell_inside = dash && !slow.has("shell");
-            let native = Arc::new(native::Tools::new(command::cache_dir(), slow));
+            let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
             Shared { signals, shell_inside, native, probes, submake, explain }
         }))
     }

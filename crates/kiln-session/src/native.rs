@@ -1,68 +1,94 @@
 //! The kernel's small host programs done in the process, where that was seen to be the same.
 //!
-//! The first time that a tree's program is met, it runs, and then Kiln's own does the same work into
-//! memory: exit status, both outputs and every file have to be equal. From then on Kiln's own is used
-//! for that very program (its file, by size and time), or never. `KILN_SLOW=fixdep,modpost` switches
-//! this off.
+//! The first time that a tree's program is met, Kiln's own does its work into memory, and then the
+//! tree's own runs: exit status, both outputs and every file have to be equal. From then on Kiln's own
+//! is used for that very program (its file, by size and time), or never; then a person is told once,
+//! with a report to send. `KILN_SLOW=fixdep,modpost,genksyms,sign-file,helpers` switches this off.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use kiln_exec::hooks::Env;
 use kiln_exec::{Ended, Native, Sink, program};
 use kiln_make::Stream;
-use kiln_modtools::Host;
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::Slow;
 use crate::toolhost::ToolHost;
+use difference::Memory;
+use verdicts::{Verdict, Verdicts};
+
+mod difference;
+mod steps;
+mod verdicts;
 
 /// The programs that are taken over, by the end of their path.
-const TAKEN: [(&str, &[u8]); 2] =
-    [("fixdep", b"scripts/basic/fixdep"), ("modpost", b"scripts/mod/modpost")];
-
-/// Where it is kept which programs were met.
-const FILE: &str = "met-1";
+const TAKEN: [(&str, &[u8]); 4] = [
+    ("fixdep", b"scripts/basic/fixdep"),
+    ("modpost", b"scripts/mod/modpost"),
+    ("genksyms", b"scripts/genksyms/genksyms"),
+    ("sign-file", b"scripts/sign-file"),
+];
 
 /// What is known of the trees' programs.
 pub struct Tools {
     /// The names that are taken over.
     on: Vec<&'static str>,
-    /// The cache directory, if there is one.
-    dir: Option<PathBuf>,
-    /// By identity: whether Kiln's own gave the same.
-    met: Mutex<Option<HashMap<u128, bool>>>,
+    verdicts: Verdicts,
+    /// A person reads what is written to standard error.
+    explain: bool,
+}
+
+/// A command in the place of a tree's program.
+struct Call<'a> {
+    name: &'static str,
+    argv: &'a [Vec<u8>],
+    env: &'a Env,
+    dir: &'a [u8],
+    sink: &'a Sink,
+    input: &'a [u8],
+}
+
+fn taken(argv: &[Vec<u8>]) -> Option<&'static str> {
+    let program = argv.first()?;
+    TAKEN.iter().find(|(_, end)| program.ends_with(end)).map(|(name, _)| *name)
 }
 
 impl Tools {
-    /// With verdicts kept in `dir`.
+    /// With verdicts kept in `dir`; `explain` if a person reads what is written to standard error.
     #[must_use]
-    pub fn new(dir: Option<PathBuf>, slow: &Slow) -> Self {
-        let on = TAKEN.iter().map(|(n, _)| *n).filter(|n| !slow.has(n)).collect();
-        Tools { on, dir, met: Mutex::new(None) }
+    pub fn new(dir: Option<PathBuf>, slow: &Slow, explain: bool) -> Self {
+        let names = TAKEN.iter().map(|(n, _)| *n).chain([steps::SLOW]);
+        let on = names.filter(|n| !slow.has(n)).collect();
+        Tools { on, verdicts: Verdicts::new(dir), explain }
     }
 
-    fn verdict(&self, identity: u128) -> Option<bool> {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let met = met.get_or_insert_with(|| self.dir.as_deref().map(read).unwrap_or_default());
-        met.get(&identity).copied()
-    }
-
-    fn keep(&self, identity: u128, same: bool) {
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.get_or_insert_with(HashMap::new).insert(identity, same);
-        // Where nothing can be kept, both run again the next time.
-        if let Some(dir) = &self.dir
-            && fs::create_dir_all(dir).is_ok()
-            && let Ok(mut file) = File::options().create(true).append(true).open(dir.join(FILE))
-        {
-            let _ = file.write_all(format!("{identity:032x} {}\n", u8::from(same)).as_bytes());
+    /// Does a program's work, or lets it run, or declines.
+    fn work(&self, call: &Call<'_>) -> Option<Ended> {
+        let tool = kiln_modtools::find(call.name.as_bytes())?;
+        let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
+        let program = at.join(std::ffi::OsStr::from_bytes(&call.argv[0]));
+        let identity = verdicts::program(&program, call.name)?;
+        match self.verdicts.of(identity) {
+            None => self.meet(identity, &program, tool, call),
+            Some(Verdict::Differs) => {
+                self.tell(identity, &program, call);
+                None
+            }
+            Some(Verdict::Told) => None,
+            Some(Verdict::Same) => {
+                let mut host = ToolHost::new(at, call.env.clone());
+                host.in_place = true;
+                host.input = Some(call.input.to_vec());
+                let status = tool(&call.argv[1..], &mut host);
+                // Where the disk is full, the tree's own program says so in its own way.
+                if host.beyond || host.failed || !call.sink.write_whole(&host.out) {
+                    return None;
+                }
+                let _ = call.sink.write(Stream::Err, &host.err);
+                Some(Ended::Exit(status))
+            }
         }
     }
 
@@ -70,128 +96,112 @@ impl Tools {
     fn meet(
         &self,
         identity: u128,
+        path: &Path,
         tool: kiln_modtools::Main,
-        argv: &[Vec<u8>],
-        env: &Env,
-        dir: &[u8],
-        sink: &Sink,
+        call: &Call<'_>,
     ) -> Option<Ended> {
         let os = |b: &[u8]| OsString::from_vec(b.to_vec());
-        let words: Vec<OsString> = argv.iter().map(|w| os(w)).collect();
-        let env_os: Vec<_> = env.iter().map(|(n, v)| (os(n), os(v))).collect();
-        let at = PathBuf::from(os(dir));
-        let theirs = program::run(&words, program::Environment::Only(&env_os), &at, None).ok()?;
-        let mut ours = Memory { real: ToolHost::new(at, env.clone()), written: Vec::new() };
-        let status = tool(&argv[1..], &mut ours);
-        let files = ours
-            .written
-            .iter()
-            .all(|(path, bytes)| ours.real.read(path).is_ok_and(|found| found == *bytes));
-        let same = files
-            && theirs.status == Some(status)
-            && theirs.stdout == ours.real.out
-            && theirs.stderr == ours.real.err;
-        self.keep(identity, same);
-        if !sink.write_whole(&theirs.stdout) {
+        let at = PathBuf::from(os(call.dir));
+        // Kiln's comes first: some programs change what they read.
+        let mut ours = Memory::new(at.clone(), call.env.clone(), call.input);
+        let status = tool(&call.argv[1..], &mut ours);
+        if ours.real.beyond {
             return None;
         }
-        let _ = sink.write(Stream::Err, &theirs.stderr);
+        let words: Vec<OsString> = call.argv.iter().map(|w| os(w)).collect();
+        let env: Vec<_> = call.env.iter().map(|(n, v)| (os(n), os(v))).collect();
+        let env = program::Environment::Only(&env);
+        let theirs = program::run_with(&words, env, &at, None, call.input).ok()?;
+        match ours.against(&theirs, status) {
+            None => self.verdicts.keep(identity, Verdict::Same),
+            Some(how) => {
+                self.write_report(identity, path, call, &how);
+                self.verdicts.keep(identity, Verdict::Differs);
+                self.tell(identity, path, call);
+            }
+        }
+        if !call.sink.write_whole(&theirs.stdout) {
+            return None;
+        }
+        let _ = call.sink.write(Stream::Err, &theirs.stderr);
         Some(theirs.status.map_or(Ended::Signal(9, false), Ended::Exit))
+    }
+
+    fn write_report(&self, identity: u128, path: &Path, call: &Call<'_>, how: &str) {
+        let Some(file) = self.verdicts.report(call.name, identity) else { return };
+        let words: Vec<_> = call.argv.iter().map(|w| String::from_utf8_lossy(w)).collect();
+        let release = [call.dir, b"/include/config/kernel.release"].concat();
+        let release = fs::read_to_string(std::ffi::OsStr::from_bytes(&release)).unwrap_or_default();
+        let text = format!(
+            "Kiln {}: its {} and that of a kernel tree do not do the same.\n\
+             program: {}\nkernel: {}\ndirectory: {}\ncommand: {}\n\n{how}",
+            env!("CARGO_PKG_VERSION"),
+            call.name,
+            path.display(),
+            release.trim_end(),
+            String::from_utf8_lossy(call.dir),
+            words.join(" "),
+        );
+        // The verdict counts without a report, too.
+        if let Some(dir) = file.parent() {
+            let _ = fs::create_dir_all(dir).and_then(|()| fs::write(&file, text));
+        }
+    }
+
+    /// Says once, to a person, that the tree's own program is used and where the report lies.
+    fn tell(&self, identity: u128, path: &Path, call: &Call<'_>) {
+        if !self.explain {
+            return;
+        }
+        let mut text = format!(
+            "kiln: {} does something else than Kiln's {}; the tree's own is used from now on\n",
+            path.display(),
+            call.name
+        );
+        if let Some(report) = self.verdicts.report(call.name, identity).filter(|r| r.exists()) {
+            text.push_str(&format!("kiln: please report it with {}\n", report.display()));
+        }
+        let _ = call.sink.write(Stream::Err, text.as_bytes());
+        self.verdicts.keep(identity, Verdict::Told);
     }
 }
 
 impl Native for Tools {
     fn takes(&self, argv: &[Vec<u8>]) -> bool {
-        argv.first().is_some_and(|p| TAKEN.iter().any(|(_, end)| p.ends_with(end)))
+        taken(argv).is_some() || steps::is_check(argv)
     }
 
     fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended> {
-        let program = argv.first()?;
-        let (name, _) = TAKEN.iter().find(|(_, end)| program.ends_with(end))?;
+        let Some(name) = taken(argv) else {
+            let well = self.on.contains(&steps::SLOW) && steps::is_check(argv);
+            let well = well && steps::all_is_well(argv, env, dir, &self.verdicts)?;
+            return well.then_some(Ended::Exit(0));
+        };
         // Standard input is not ours to read.
-        if !self.on.contains(name) || argv[1..].iter().any(|a| a == b"-") {
+        if !self.on.contains(&name) || self.reads(argv) {
             return None;
         }
-        let tool = kiln_modtools::find(name.as_bytes())?;
-        let at = Path::new(std::ffi::OsStr::from_bytes(dir));
-        let identity = identity(&at.join(std::ffi::OsStr::from_bytes(program)), name)?;
-        match self.verdict(identity) {
-            None => self.meet(identity, tool, argv, env, dir, sink),
-            Some(false) => None,
-            Some(true) => {
-                let mut host = ToolHost::new(at.to_path_buf(), env.clone());
-                let status = tool(&argv[1..], &mut host);
-                // Where the disk is full, the tree's own program says so in its own way.
-                if host.failed || !sink.write_whole(&host.out) {
-                    return None;
-                }
-                let _ = sink.write(Stream::Err, &host.err);
-                Some(Ended::Exit(status))
-            }
-        }
-    }
-}
-
-/// What a program is: its file, and those beside it that begin with its name, because a
-/// distribution may put a chooser in front of several.
-fn identity(program: &Path, name: &str) -> Option<u128> {
-    let program = program.canonicalize().ok()?;
-    let mut names: Vec<_> = fs::read_dir(program.parent()?)
-        .ok()?
-        .flatten()
-        .map(|e| e.path())
-        .filter(|p| p.file_name().is_some_and(|n| n.as_bytes().starts_with(name.as_bytes())))
-        .collect();
-    names.sort();
-    let mut text = env!("CARGO_PKG_VERSION").as_bytes().to_vec();
-    for path in names {
-        let m = fs::metadata(&path).ok()?;
-        text.extend_from_slice(path.as_os_str().as_bytes());
-        for n in [m.ino(), m.size(), m.mtime() as u64, m.mtime_nsec() as u64, m.ctime() as u64] {
-            text.extend_from_slice(&n.to_le_bytes());
-        }
-    }
-    Some(xxh3_128(&text))
-}
-
-fn read(dir: &Path) -> HashMap<u128, bool> {
-    let text = fs::read_to_string(dir.join(FILE)).unwrap_or_default();
-    let line = |l: &str| {
-        let (identity, same) = l.split_once(' ')?;
-        Some((u128::from_str_radix(identity, 16).ok()?, same == "1"))
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// The real files for reading; what is written stays in memory.
-struct Memory {
-    real: ToolHost,
-    written: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Host for Memory {
-    fn read(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
-        self.real.read(path)
+        self.work(&Call { name, argv, env, dir, sink, input: b"" })
     }
 
-    fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
-        self.written.push((path.to_vec(), bytes.to_vec()));
-        Ok(())
+    fn reads(&self, argv: &[Vec<u8>]) -> bool {
+        taken(argv) == Some("genksyms") || argv.iter().skip(1).any(|a| a == b"-")
     }
 
-    fn stdin(&mut self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn feed(
+        &self,
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        sink: &Sink,
+        input: &[u8],
+    ) -> Option<Ended> {
+        let name = taken(argv).filter(|name| self.on.contains(name))?;
+        self.work(&Call { name, argv, env, dir, sink, input })
     }
 
-    fn stdout(&mut self, bytes: &[u8]) {
-        self.real.stdout(bytes);
-    }
-
-    fn stderr(&mut self, bytes: &[u8]) {
-        self.real.stderr(bytes);
-    }
-
-    fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.real.env(name)
+    fn ask(&self, programs: &[(&[u8], &[Vec<u8>])], env: &Env, dir: &[u8]) -> Option<i32> {
+        let on = self.on.contains(&steps::SLOW);
+        on.then(|| steps::exports(programs, env, dir, &self.verdicts)).flatten()
     }
 }

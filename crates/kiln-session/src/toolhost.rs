@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use kiln_exec::hooks::Env;
-use kiln_modtools::Host;
+use kiln_modtools::{Host, Ranged};
 
 /// Files below a working directory, and output kept until the caller wants it.
 pub struct ToolHost {
@@ -19,14 +20,46 @@ pub struct ToolHost {
     pub err: Vec<u8>,
     /// A file could not be written whole.
     pub failed: bool,
+    /// The tool left what was asked for to the original.
+    pub beyond: bool,
+    /// Whether the tool stands in the original's place, so that it has to give the very same bytes.
+    pub in_place: bool,
+    /// Standard input, if it is not the process's own.
+    pub input: Option<Vec<u8>>,
     env: Env,
+}
+
+/// A file on disk.
+struct OnDisk {
+    file: File,
+    length: u64,
+}
+
+impl Ranged for OnDisk {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) {
+        // What cannot be read stays zero, as a mapping's last page does.
+        let _ = self.file.read_exact_at(into, offset);
+    }
 }
 
 impl ToolHost {
     /// A host whose relative paths start at `dir`, with an environment.
     #[must_use]
     pub fn new(dir: PathBuf, env: Env) -> Self {
-        ToolHost { dir, out: Vec::new(), err: Vec::new(), failed: false, env }
+        ToolHost {
+            dir,
+            out: Vec::new(),
+            err: Vec::new(),
+            failed: false,
+            beyond: false,
+            in_place: false,
+            input: None,
+            env,
+        }
     }
 
     fn path(&self, path: &[u8]) -> PathBuf {
@@ -46,7 +79,38 @@ impl Host for ToolHost {
         done
     }
 
+    fn open(&mut self, path: &[u8]) -> io::Result<Box<dyn Ranged>> {
+        let file = File::open(self.path(path))?;
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        // A pipe has no length and no places.
+        if !about.is_file() {
+            return Ok(Box::new(self.read(path)?));
+        }
+        Ok(Box::new(OnDisk { file, length: about.len() }))
+    }
+
+    fn replace(&mut self, beside: &[u8], path: &[u8], bytes: &[u8]) -> io::Result<()> {
+        self.write(beside, bytes)?;
+        let done = std::fs::rename(self.path(beside), self.path(path));
+        self.failed |= done.is_err();
+        done
+    }
+
+    fn beyond(&mut self) {
+        self.beyond = true;
+    }
+
+    fn takes_chance(&self) -> bool {
+        !self.in_place
+    }
+
     fn stdin(&mut self) -> io::Result<Vec<u8>> {
+        if let Some(input) = self.input.take() {
+            return Ok(input);
+        }
         let mut all = Vec::new();
         io::stdin().lock().read_to_end(&mut all)?;
         Ok(all)

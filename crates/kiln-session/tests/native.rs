@@ -46,15 +46,75 @@ fn a_program_that_does_otherwise_is_used_itself() {
     let dir = tempfile::tempdir().expect("a directory");
     tree(dir.path(), "echo something of its own");
     let cache = dir.path().join("cache");
-    let tools = Tools::new(Some(cache.clone()), &Slow::from_env());
+    let tools = Tools::new(Some(cache.clone()), &Slow::from_env(), false);
     let (ended, text) = run(&tools, dir.path());
     assert_eq!(ended, Some(Ended::Exit(0)));
     assert_eq!(text, "something of its own\n");
     // From now on it is declined, so that the tree's own is started; also by the next Kiln.
     assert_eq!(run(&tools, dir.path()).0, None);
-    let next = Tools::new(Some(cache), &Slow::from_env());
+    let next = Tools::new(Some(cache), &Slow::from_env(), false);
     assert_eq!(run(&next, dir.path()).0, None);
     assert_eq!(times_run(dir.path()), 1);
+}
+
+#[test]
+fn a_person_is_told_once_and_given_a_report() {
+    let dir = tempfile::tempdir().expect("a directory");
+    tree(dir.path(), "echo something of its own");
+    let cache = dir.path().join("cache");
+    // Where nobody looks, nothing is said; the first person who does is told.
+    let machine = Tools::new(Some(cache.clone()), &Slow::from_env(), false);
+    assert_eq!(run(&machine, dir.path()).1, "something of its own\n");
+    assert_eq!(run(&machine, dir.path()).1, "");
+    let person = Tools::new(Some(cache.clone()), &Slow::from_env(), true);
+    let (ended, text) = run(&person, dir.path());
+    assert_eq!(ended, None);
+    assert!(text.contains("fixdep does something else than Kiln's fixdep"), "{text}");
+    let report = text.split("report it with ").nth(1).expect("a report").trim_end();
+    let report = fs::read_to_string(report).expect("the report");
+    for part in ["kernel: 6.12.1", "command: scripts/basic/fixdep x.d x.o gcc x.c"] {
+        assert!(report.contains(part), "{report}");
+    }
+    assert!(report.contains("tree's: something of its own"), "{report}");
+    assert!(report.contains("Kiln's: savedcmd_x.o := gcc x.c"), "{report}");
+    // Once.
+    assert_eq!(run(&person, dir.path()), (None, String::new()));
+    let next = Tools::new(Some(cache), &Slow::from_env(), true);
+    assert_eq!(run(&next, dir.path()), (None, String::new()));
+    assert_eq!(times_run(dir.path()), 1);
+}
+
+/// A tree whose genksyms is a shell script that reads its input.
+fn genksyms(dir: &Path, script: &str) {
+    tree(dir, "");
+    let program = dir.join("scripts/genksyms/genksyms");
+    fs::create_dir_all(dir.join("scripts/genksyms")).expect("a directory");
+    fs::write(&program, format!("#!/bin/sh\necho run >>ran\n{script}\n")).expect("a file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+}
+
+#[test]
+fn input_goes_to_both() {
+    let dir = tempfile::tempdir().expect("a directory");
+    genksyms(dir.path(), "grep -q EXPORT && echo '#SYMVER f 0xe0df8f5b'");
+    let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env(), false);
+    let argv = vec![b"scripts/genksyms/genksyms".to_vec()];
+    assert!(tools.takes(&argv) && tools.reads(&argv));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![(b"PATH".to_vec(), path.as_bytes().to_vec())];
+    let feed = |input: &[u8]| {
+        let out = dir.path().join("out");
+        let file = Arc::new(fs::File::create(&out).expect("a file"));
+        let sink = Sink { out: Some(Arc::clone(&file)), err: Some(file) };
+        let at = dir.path().as_os_str().as_bytes();
+        let ended = tools.feed(&argv, &env, at, &sink, input);
+        (ended, fs::read_to_string(out).expect("the output"))
+    };
+    let unit = b"int f(void);\n__GENKSYMS_EXPORT_SYMBOL(f);\n";
+    let first = feed(unit);
+    let second = feed(unit);
+    assert_eq!(first.0, Some(Ended::Exit(0)));
+    assert_eq!((&first, times_run(dir.path())), (&second, 1), "{first:?}");
 }
 
 #[test]
@@ -62,7 +122,7 @@ fn a_program_that_does_the_same_runs_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let same = "printf 'savedcmd_x.o := gcc x.c\\n\\nsource_x.o := x.c\\n\\ndeps_x.o := \\\\\\n\\nx.o: $(deps_x.o)\\n\\n$(deps_x.o):\\n'";
     tree(dir.path(), same);
-    let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env());
+    let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env(), false);
     let (_, theirs) = run(&tools, dir.path());
     let (ended, ours) = run(&tools, dir.path());
     assert_eq!((ended, ours), (Some(Ended::Exit(0)), theirs));

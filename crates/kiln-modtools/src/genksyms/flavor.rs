@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use crate::Host;
+use crate::kernel::{self, Release};
 
 use super::automaton::Automaton;
 use super::grammar;
@@ -54,31 +55,20 @@ impl Flavor {
         declarators_hide_types: true,
     };
 
-    /// The rules of a release such as `6.12.117+deb12-amd64`; of the newest for what is no release.
-    pub fn of_release(release: &[u8]) -> Flavor {
-        let mut numbers = release
-            .split(|b| !b.is_ascii_digit())
-            .map(|digits| std::str::from_utf8(digits).ok().and_then(|d| d.parse::<u32>().ok()));
-        let Some(Some(major)) = numbers.next() else { return Flavor::V7_2 };
-        let version = (major, numbers.next().flatten().unwrap_or(0));
+    /// The rules of a release.
+    pub fn of(release: Release) -> Flavor {
+        let from = |major, minor| release >= Release::new(major, minor);
         Flavor {
-            static_assert: version >= (5, 11),
-            linker_script: version < (5, 19),
-            symbol_prefix: version < (6, 12),
-            declarators_hide_types: version >= (6, 14),
+            static_assert: from(5, 11),
+            linker_script: !from(5, 19),
+            symbol_prefix: !from(6, 12),
+            declarators_hide_types: from(6, 14),
         }
     }
 
-    /// The rules for a call by name: `KILN_KERNEL` if set, else the release of the kernel tree that is
-    /// the working directory, else the newest.
+    /// The rules for a call by name: those of the kernel that [`kernel::detect`] finds, else the newest.
     pub fn detect(host: &mut dyn Host) -> Flavor {
-        if let Some(release) = host.env(b"KILN_KERNEL").filter(|r| !r.is_empty()) {
-            return Flavor::of_release(&release);
-        }
-        match host.read(b"include/config/kernel.release") {
-            Ok(release) => Flavor::of_release(&release),
-            Err(_) => Flavor::V7_2,
-        }
+        kernel::detect(host, &[]).map_or(Flavor::V7_2, Flavor::of)
     }
 }
 

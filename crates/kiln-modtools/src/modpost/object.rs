@@ -67,17 +67,17 @@ impl Run<'_> {
     }
 
     fn open_object(&mut self, path: &[u8]) -> Result<Option<Elf>, Exit> {
-        let content = match self.host.read(path) {
+        let file = match self.host.open(path) {
             // The original maps the file, and there is no mapping of nothing or of a directory.
-            Ok(content) if content.is_empty() => Err("Invalid argument".to_owned()),
-            Ok(content) => Ok(content),
+            Ok(file) if file.is_empty() => Err("Invalid argument".to_owned()),
+            Ok(file) => Ok(file),
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 Err("No such device".to_owned())
             }
             Err(error) => Err(errno::text(&error)),
         };
-        let content = match content {
-            Ok(content) => content,
+        let file = match file {
+            Ok(file) => file,
             Err(error) if self.options.ignore_missing => {
                 let text = cat![path, ": ", &error, " (ignored)\n"];
                 self.host.stderr(&text);
@@ -89,9 +89,11 @@ impl Run<'_> {
                 return Err(Exit(1));
             }
         };
-        let size = content.len();
-        let header = if content.get(4) == Some(&1) { 52 } else { 64 };
-        let elf = match Elf::parse(content) {
+        let size = file.len();
+        let mut class = [0];
+        file.read_at(4, &mut class);
+        let header = if class == [1] { 52 } else { 64 };
+        let elf = match Elf::open(file) {
             Ok(elf) => elf,
             Err(elf::Error::NotElf) => return Ok(None),
             Err(error) => {
@@ -433,8 +435,7 @@ impl Tags {
     /// Every value of a tag, in order.
     fn all<'e>(&self, elf: &'e Elf, tag: &'e [u8]) -> impl Iterator<Item = &'e [u8]> + use<'e> {
         let (offset, size) = self.section.unwrap_or_default();
-        let content = elf.from(offset);
-        let content = &content[..usize::try_from(size).unwrap_or(0).min(content.len())];
+        let content = elf.from(offset, size);
         let strings = content.split(|&b| b == 0).filter(|s| !s.is_empty());
         strings.filter_map(move |text| text.strip_prefix(tag)?.strip_prefix(b"="))
     }

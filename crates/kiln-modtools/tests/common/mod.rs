@@ -3,7 +3,8 @@
 
 use kiln_modtools::Host;
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 /// A world in memory.
 #[derive(Default)]
@@ -57,6 +58,31 @@ impl Host for World {
     fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
         self.env.get(name).cloned()
     }
+}
+
+/// A program of the kernels that are installed here, each with its version; what is missing is said.
+/// `more` are further directories to look in, divided by colons.
+pub fn programs(more: &str, path: &str) -> Vec<(&'static str, PathBuf)> {
+    let roots: Vec<&str> = more.split(':').filter(|r| !r.is_empty()).chain(["/usr/lib"]).collect();
+    let mut found = Vec::new();
+    for version in ["5.10", "6.1", "6.12", "7.2"] {
+        let wanted = format!("linux-kbuild-{version}");
+        let entries =
+            roots.iter().flat_map(|r| std::fs::read_dir(r).into_iter().flatten().flatten());
+        let is_wanted = |path: &PathBuf| {
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+            let rest = name.strip_prefix(&wanted);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '+', '-']))
+        };
+        let tree = entries.map(|e| e.path()).find(is_wanted);
+        match tree.map(|t| t.join(path)).filter(|p| p.exists()) {
+            Some(program) => found.push((version, program)),
+            None => {
+                let _ = writeln!(io::stderr(), "skipped: {path} of {version} is not installed");
+            }
+        }
+    }
+    found
 }
 
 pub fn args(words: &str) -> Vec<Vec<u8>> {

@@ -124,7 +124,7 @@ impl Run<'_> {
                 zeros = vec![0; symbol.size as usize];
                 &zeros[..]
             } else {
-                elf.from(section.offset.wrapping_add(symbol.value))
+                elf.from(section.offset.wrapping_add(symbol.value), symbol.size)
             };
             if (memory.len() as u64) < symbol.size {
                 let module = self.modules[id as usize].name.clone();

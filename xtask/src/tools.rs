@@ -1,0 +1,332 @@
+//! `cargo xtask bench tools`: the kernel's host tools beside the tree's own programs, on the same files
+//! and in turns.
+//!
+//! fixdep is measured per call within a process, since a build calls it so; the others as whole
+//! processes, `kiln tool NAME` beside the tree's program. The module is the example `hello`, built once
+//! with GNU make; genksyms takes the preprocessed units that `scripts/judge-genksyms` keeps.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use kiln_conformance::examples;
+use kiln_session::toolhost::ToolHost;
+use kiln_testkit::{KernelTree, cache, reference};
+
+use crate::bench::{Cost, TIME, median};
+
+/// How many units genksyms is given, the largest ones.
+const UNITS: usize = 100;
+/// How many modules modpost is given at once.
+const MODULES: usize = 1000;
+/// How often fixdep is called in a turn.
+const CALLS: usize = 200;
+
+/// One start of a program.
+struct Start {
+    argv: Vec<String>,
+    dir: PathBuf,
+    input: Option<PathBuf>,
+    env: Vec<(String, String)>,
+}
+
+/// Something that the tree's program and Kiln's do.
+struct Job {
+    name: String,
+    /// What is started in a turn: the tree's, Kiln's.
+    starts: [Vec<Start>; 2],
+    /// Files that are removed before each turn.
+    fresh: Vec<PathBuf>,
+}
+
+/// Measures all tools on a tree. Adds lines to a table, and every turn to the JSON text.
+pub fn run(
+    tree: &KernelTree,
+    kiln: &Path,
+    turns: usize,
+    table: &mut String,
+    json: &mut String,
+) -> io::Result<()> {
+    let home = cache::work_root().join("bench/tools").join(&tree.series);
+    let _ = fs::remove_dir_all(&home);
+    fs::create_dir_all(&home)?;
+    let built = build(tree, &home)?;
+    fixdep(tree, &built, turns, table, json)?;
+    let mut jobs = vec![modpost(tree, &built, kiln, 1)?, modpost(tree, &built, kiln, MODULES)?];
+    jobs.extend(genksyms(tree, kiln)?);
+    jobs.extend(sign(tree, &built, kiln)?);
+    for job in jobs {
+        let mut costs = [Vec::new(), Vec::new()];
+        for turn in 0..=turns {
+            for (starts, costs) in job.starts.iter().zip(&mut costs) {
+                for file in &job.fresh {
+                    let _ = fs::remove_file(file);
+                }
+                let mut sum = Cost::default();
+                for start in starts {
+                    let cost = measure(start, &home)?;
+                    sum.seconds += cost.seconds;
+                    sum.cpu += cost.cpu;
+                    sum.peak = sum.peak.max(cost.peak);
+                }
+                // The first turn fills the machine's caches.
+                if turn > 0 {
+                    costs.push(sum);
+                }
+            }
+        }
+        add(&format!("{} {}", job.name, tree.series), &costs, table, json);
+    }
+    Ok(())
+}
+
+/// The head of the table.
+pub const HEAD: &str = "| what | program | seconds | ratio | CPU s | ratio | peak MiB |\n\
+                        |---|---|---|---|---|---|---|\n";
+
+fn add(name: &str, costs: &[Vec<Cost>; 2], table: &mut String, json: &mut String) {
+    let first = median(&costs[0]);
+    for (program, costs) in ["the tree's", "Kiln"].iter().zip(costs) {
+        let m = median(costs);
+        let peak = if m.peak > 0.0 { format!("{:.1}", m.peak / 1024.0) } else { "–".to_owned() };
+        let _ = writeln!(
+            table,
+            "| {name} | {program} | {:.4} | {:.2} | {:.3} | {:.2} | {peak} |",
+            m.seconds,
+            first.seconds / m.seconds,
+            m.cpu,
+            first.cpu / m.cpu,
+        );
+        for c in costs {
+            let comma = if json.is_empty() { "" } else { ",\n" };
+            let _ = write!(
+                json,
+                "{comma}  {{\"job\": \"{name}\", \"program\": \"{program}\", \"seconds\": {:.6}, \
+                 \"cpu\": {:.6}, \"peak_kib\": {}}}",
+                c.seconds, c.cpu, c.peak
+            );
+        }
+    }
+    crate::bench::said(name);
+}
+
+/// Builds the module; its directory.
+fn build(tree: &KernelTree, home: &Path) -> io::Result<PathBuf> {
+    let dir = home.join("hello");
+    fs::create_dir_all(&dir)?;
+    for name in ["Makefile", "hello.c"] {
+        fs::copy(examples().join("hello").join(name), dir.join(name))?;
+    }
+    let mut make = Command::new(reference::make().map_err(io::Error::other)?);
+    make.arg("-C").arg(&tree.dir).arg(format!("M={}", dir.display()));
+    make.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !make.status()?.success() {
+        return Err(io::Error::other(format!("no module can be built for {}", tree.dir.display())));
+    }
+    Ok(dir)
+}
+
+/// The saved command of a target, from its `.cmd` file.
+fn saved_command(file: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(file)?;
+    let line = text.lines().next().unwrap_or_default();
+    Ok(line.split_once(" := ").map_or(String::new(), |(_, c)| c.replace("$$", "$")))
+}
+
+/// fixdep, called again and again for the module's object.
+fn fixdep(
+    tree: &KernelTree,
+    built: &Path,
+    turns: usize,
+    table: &mut String,
+    json: &mut String,
+) -> io::Result<()> {
+    let commands = fs::read_to_string(built.join(".hello.o.cmd"))?;
+    let mut rule = String::from("hello.o: hello.c");
+    for line in commands.lines().filter_map(|l| l.strip_prefix("  ")) {
+        if !line.contains("$(wildcard") {
+            let _ = write!(rule, " \\\n {}", line.trim_end_matches('\\').trim_end());
+        }
+    }
+    rule = rule.replacen("hello.c", &built.join("hello.c").display().to_string(), 1);
+    let depfile = built.join("bench.d");
+    fs::write(&depfile, rule + "\n")?;
+    let words = [
+        tree.dir.join("scripts/basic/fixdep").display().to_string(),
+        depfile.display().to_string(),
+        built.join("hello.o").display().to_string(),
+        saved_command(&built.join(".hello.o.cmd"))?,
+    ];
+    let args: Vec<Vec<u8>> = words[1..].iter().map(|w| w.as_bytes().to_vec()).collect();
+    let theirs = || -> io::Result<Vec<u8>> {
+        let mut c = Command::new(&words[0]);
+        Ok(c.args(&words[1..]).current_dir(&tree.dir).stdin(Stdio::null()).output()?.stdout)
+    };
+    let ours = || -> Vec<u8> {
+        let mut host = ToolHost::new(tree.dir.clone(), Vec::new());
+        kiln_modtools::fixdep::main(&args, &mut host);
+        host.out
+    };
+    if theirs()? != ours() {
+        return Err(io::Error::other("fixdep: the two texts differ"));
+    }
+    let mut costs = [Vec::new(), Vec::new()];
+    for turn in 0..=turns {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            theirs()?;
+        }
+        let middle = Instant::now();
+        for _ in 0..CALLS {
+            ours();
+        }
+        if turn > 0 {
+            let per_call = |d: std::time::Duration| {
+                let seconds = d.as_secs_f64() / CALLS as f64;
+                Cost { seconds, cpu: seconds, ..Cost::default() }
+            };
+            costs[0].push(per_call(middle - start));
+            costs[1].push(per_call(middle.elapsed()));
+        }
+    }
+    add(&format!("fixdep, a call {}", tree.series), &costs, table, json);
+    Ok(())
+}
+
+/// modpost with the arguments of the module's build, for so many copies of the module.
+fn modpost(tree: &KernelTree, built: &Path, kiln: &Path, count: usize) -> io::Result<Job> {
+    let dir = built.with_file_name(format!("modpost-{count}"));
+    fs::create_dir_all(&dir)?;
+    let mut order = String::new();
+    for n in 0..count {
+        let stem = dir.join(format!("m{n:04}")).display().to_string();
+        // One content on the disk and in the caches.
+        fs::hard_link(built.join("hello.o"), format!("{stem}.o"))?;
+        fs::write(format!("{stem}.mod"), format!("{stem}.o\n"))?;
+        fs::copy(built.join(".hello.o.cmd"), dir.join(format!(".m{n:04}.o.cmd")))?;
+        let _ = writeln!(order, "{stem}.o");
+    }
+    let list = dir.join("modules.order");
+    fs::write(&list, order)?;
+    let (built, dir_text) = (built.display().to_string(), dir.display().to_string());
+    let command = saved_command(&Path::new(&built).join(".Module.symvers.cmd"))?;
+    // In some kernels the list comes on standard input.
+    let words = command.split("scripts/mod/modpost ").nth(1).unwrap_or_default();
+    let args: Vec<String> =
+        words.split_whitespace().map(|w| w.replace(&built, &dir_text)).collect();
+    let start = |first: Vec<String>| Start {
+        argv: first.into_iter().chain(args.iter().cloned()).collect(),
+        dir: tree.dir.clone(),
+        input: args.iter().any(|a| a == "-").then(|| list.clone()),
+        env: Vec::new(),
+    };
+    let theirs = tree.dir.join("scripts/mod/modpost").display().to_string();
+    let ours = [&kiln.display().to_string(), "tool", "modpost"].map(str::to_owned);
+    let fresh = (0..count).map(|n| dir.join(format!("m{n:04}.mod.c")));
+    let name = if count == 1 {
+        "modpost, 1 module".to_owned()
+    } else {
+        format!("modpost, {count} modules")
+    };
+    Ok(Job {
+        name,
+        starts: [vec![start(vec![theirs])], vec![start(ours.to_vec())]],
+        fresh: fresh.chain([dir.join("Module.symvers")]).collect(),
+    })
+}
+
+/// genksyms on the largest units that are there.
+fn genksyms(tree: &KernelTree, kiln: &Path) -> io::Result<Option<Job>> {
+    let units = cache::dir().join("genksyms-i").join(&tree.series);
+    let mut found: Vec<(u64, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(&units).into_iter().flatten().flatten() {
+        if entry.path().extension().is_some_and(|e| e == "i") {
+            found.push((entry.metadata()?.len(), entry.path()));
+        }
+    }
+    if found.len() < UNITS {
+        crate::bench::said(&format!(
+            "skipped: genksyms {}: no units in {}",
+            tree.series,
+            units.display()
+        ));
+        return Ok(None);
+    }
+    found.sort();
+    let program = tree.dir.join("scripts/genksyms/genksyms").display().to_string();
+    let ours = [&kiln.display().to_string(), "tool", "genksyms"].map(str::to_owned);
+    let start = |first: &[String], unit: &Path| Start {
+        argv: first.iter().cloned().chain(["-r".to_owned(), "/dev/null".to_owned()]).collect(),
+        dir: tree.dir.clone(),
+        input: Some(unit.to_owned()),
+        env: Vec::new(),
+    };
+    let largest = || found.iter().rev().take(UNITS).map(|(_, unit)| unit);
+    let starts = [
+        largest().map(|unit| start(std::slice::from_ref(&program), unit)).collect(),
+        largest().map(|unit| start(&ours, unit)).collect(),
+    ];
+    Ok(Some(Job { name: format!("genksyms, {UNITS} largest units"), starts, fresh: Vec::new() }))
+}
+
+/// sign-file with an RSA key.
+fn sign(tree: &KernelTree, built: &Path, kiln: &Path) -> io::Result<Option<Job>> {
+    let dir = built.with_file_name("sign");
+    fs::create_dir_all(&dir)?;
+    let line =
+        "req -new -x509 -nodes -batch -subj /CN=bench -newkey rsa:2048 -keyout key -out cert";
+    let mut openssl = Command::new("openssl");
+    openssl.args(line.split(' ')).current_dir(&dir);
+    openssl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if !openssl.status().is_ok_and(|s| s.success()) {
+        crate::bench::said("skipped: sign-file: no openssl to make a key with");
+        return Ok(None);
+    }
+    let module = built.join("hello.ko").display().to_string();
+    let program = tree.dir.join("scripts/sign-file").display().to_string();
+    let start = |first: &[&str]| Start {
+        argv: [first, &["sha256", "key", "cert", &module, "signed.ko"]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        dir: dir.clone(),
+        input: None,
+        env: Vec::new(),
+    };
+    let kiln = kiln.display().to_string();
+    let starts = [vec![start(&[&program])], vec![start(&[&kiln, "tool", "sign-file"])]];
+    Ok(Some(Job {
+        name: "sign-file, RSA 2048".to_owned(),
+        starts,
+        fresh: vec![dir.join("signed.ko")],
+    }))
+}
+
+fn measure(start: &Start, home: &Path) -> io::Result<Cost> {
+    let note = home.join("cost");
+    let mut c = Command::new(TIME);
+    c.args(["-f", "%U %S %M", "-o"]).arg(&note).args(&start.argv).current_dir(&start.dir);
+    c.envs(start.env.iter().map(|(n, v)| (n, v)));
+    c.stdin(match &start.input {
+        Some(file) => Stdio::from(File::open(file)?),
+        None => Stdio::null(),
+    });
+    c.stdout(Stdio::null()).stderr(Stdio::null());
+    let begin = Instant::now();
+    let status = c.status()?;
+    let seconds = begin.elapsed().as_secs_f64();
+    if !status.success() {
+        return Err(io::Error::other(format!("{}: {status}", start.argv.join(" "))));
+    }
+    let text = fs::read_to_string(&note)?;
+    let last = text.lines().last().unwrap_or_default();
+    let n: Vec<f64> = last.split(' ').filter_map(|w| w.parse().ok()).collect();
+    let [user, system, peak] = n.as_slice() else {
+        return Err(io::Error::other(format!("{TIME} said: {text}")));
+    };
+    Ok(Cost { seconds, cpu: user + system, peak: *peak, processes: 0.0 })
+}

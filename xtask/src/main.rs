@@ -31,8 +31,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         GNU make's own test suite
   projects [NAME…] [--fresh] [--program FILE]
         busybox, lua, zlib, hello and others, built with both
-  bench build|eval|tools [--turns N] [--tree SERIES] [--program FILE]
-        figures beside GNU make and the tree's tools; see BENCHMARKING.md
+  bench build [CASE…] [--step STEP]… [--fresh] [--jobs N]
+  bench eval|tools
+        (and [--turns N] [--tree SERIES] [--program FILE]) figures beside GNU make and the tree's tools; see BENCHMARKING.md
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
         "gnu-make-suite" => suite::run(&options),
         "projects" => projects::run(&options),
         "bench" => bench::run(&options),
+        "floor" => bench::floor(&options, true),
+        "floor-stat" => bench::floor(&options, false),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

@@ -13,6 +13,8 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// `--turns`: of a benchmark.
     pub turns: Option<usize>,
+    /// `--step`: of a benchmark; any number of them.
+    pub steps: Vec<String>,
     /// `--long`: also what takes long.
     pub long: bool,
     /// `--fresh`: without results of earlier runs.
@@ -45,6 +47,7 @@ impl Options {
                     let n = value()?;
                     o.turns = Some(n.parse().map_err(|_| format!("--turns {n}: not a number"))?);
                 }
+                "--step" => o.steps.push(value()?),
                 "--long" => o.long = true,
                 "--fresh" => o.fresh = true,
                 "--list" => o.list = true,

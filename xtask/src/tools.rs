@@ -16,7 +16,7 @@ use kiln_conformance::examples;
 use kiln_session::toolhost::ToolHost;
 use kiln_testkit::{KernelTree, cache, reference};
 
-use crate::bench::{Cost, TIME, median};
+use crate::bench::measure::{Cost, TIME, median};
 
 /// How many units genksyms is given, the largest ones.
 const UNITS: usize = 100;

@@ -27,6 +27,8 @@ pub struct SubMakeCall<'a> {
     pub lock: Option<Arc<SyncLock>>,
     /// It may read standard input.
     pub good_stdin: bool,
+    /// What the observer calls the job, or 0.
+    pub job: u64,
 }
 
 /// Runs a recursive make within this process.

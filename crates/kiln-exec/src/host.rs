@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use kiln_base::Sys;
 use kiln_make::{Host, ShellCall, ShellResult, Stream};
@@ -53,10 +54,18 @@ impl ExecHost {
         if let Some(sys) = self.output.borrow().sys.clone() {
             self.sys = sys;
         }
+        let observer = self.output.borrow().observer.clone();
+        let since = observer.is_some().then(Instant::now);
+        let tell = |answered| {
+            if let (Some((observer, parent)), Some(since)) = (&observer, since) {
+                observer.shell(*parent, words, since, answered);
+            }
+        };
         let probes = self.output.borrow().probes.clone();
         if let Some(probes) = &probes
             && let Some(answer) = probes.ask(words, &call.env, self.sys.dir(), err.as_deref())
         {
+            tell(true);
             return answer;
         }
         let spawn = Spawn {
@@ -79,6 +88,7 @@ impl ExecHost {
                 if let Some(probes) = probes {
                     probes.disturbed();
                 }
+                tell(false);
                 ShellResult { output, status }
             }
             Err(error) => {

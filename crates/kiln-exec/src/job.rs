@@ -19,7 +19,7 @@ use crate::output::Buffer;
 use crate::script::Script;
 use crate::spawn::Process;
 use crate::wait::{Until, wait};
-use crate::{Done, Ended, Output, Signals, Slots, load};
+use crate::{Done, Ended, Observer, Output, Signals, Slots, load};
 
 /// A command that runs.
 pub(crate) enum Running {
@@ -80,6 +80,8 @@ pub(crate) struct Job {
     pub(crate) dont_care: bool,
     pub(crate) holds_slot: bool,
     pub(crate) env: Option<Rc<Env>>,
+    /// What the observer calls it, once it was told.
+    pub(crate) told: u64,
     pub(crate) output: Buffer,
 }
 
@@ -109,6 +111,11 @@ pub struct Exec {
     /// For each recipe, the number of the line that its messages name: shared by all targets that it
     /// makes, as in GNU make.
     pub(crate) offsets: HashMap<usize, u32, rustc_hash::FxBuildHasher>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// The job in the instance above whose command this instance is.
+    pub(crate) parent: u64,
+    /// The jobs of targets, as the observer calls them.
+    pub(crate) made: HashMap<FileId, u64, rustc_hash::FxBuildHasher>,
 }
 
 impl Exec {
@@ -134,6 +141,9 @@ impl Exec {
             dying_by_signal: false,
             no_good_stdin: false,
             offsets: HashMap::default(),
+            observer: None,
+            parent: 0,
+            made: HashMap::default(),
         }
     }
 
@@ -234,6 +244,7 @@ impl Exec {
             dont_care: graph.file(f).dont_care,
             holds_slot: false,
             env: None,
+            told: 0,
             output: buffer,
         };
         // Expansion may print ($(info)), so the output is kept from here on. An error leaves the
@@ -364,6 +375,7 @@ impl Exec {
 
     /// Ends a job: its output is written and its slot given back.
     pub(crate) fn free(&mut self, make: &mut Make, graph: &Graph, job: Job) -> Result<()> {
+        self.tell_recipe_ended(&job, graph.status(job.file) == Status::Success);
         self.output.borrow_mut().close(job.output);
         if self.slots.has_tokens() && self.tokens > 1 {
             self.slots.give().map_err(|e| system_error(b"write jobserver", &e))?;

@@ -13,7 +13,7 @@ use kiln_make::options::OutputSync;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::{Probes, Signals, SyncLock};
+use crate::{Observer, Probes, Signals, SyncLock};
 
 /// Where an instance's standard output and error lead; `None` is the process's own.
 #[derive(Clone, Default)]
@@ -137,6 +137,8 @@ pub struct Output {
     /// What ends its waiting for them.
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) probes: Option<Arc<dyn Probes>>,
+    /// Who is told of `$(shell …)`, and the job in the instance above.
+    pub(crate) observer: Option<(Arc<dyn Observer>, u64)>,
     /// `.ONESHELL` changes how `$(shell)` reads its command too.
     pub(crate) oneshell: bool,
 }
@@ -166,6 +168,7 @@ impl Output {
             sys: None,
             signals: None,
             probes: None,
+            observer: None,
             oneshell: false,
         }
     }

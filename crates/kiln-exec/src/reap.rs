@@ -113,6 +113,7 @@ impl Exec {
             }
         }
         let line = std::mem::replace(&mut job.line, Line::None);
+        self.tell_command_ended(&job, ended);
         if job.good_stdin {
             self.good_stdin_used = false;
             job.good_stdin = false;

@@ -14,6 +14,7 @@ use kiln_shell::direct::{self, Argv};
 
 use crate::hooks::SubMakeCall;
 use crate::job::{Exec, Job, Line, Running, asks};
+use crate::observe::How;
 use crate::script::{Around, Script};
 use crate::spawn::{Spawn, Stdin};
 
@@ -168,6 +169,7 @@ impl Exec {
         self.sequence += 1;
         job.sequence = self.sequence;
 
+        self.tell_command(make, graph, job, words);
         // A recursive make takes part in the job slots, for which it needs a process of its own; and
         // `--debug=j` tells of processes, so there have to be some.
         let may_be_inside = self.shell_inside && !job.recursive && !asks(make, graph, debug::JOBS);
@@ -182,7 +184,7 @@ impl Exec {
         let inside_line = if may_be_inside { inside(argv, &around)? } else { None };
 
         // Whether the words start this program as make is for the hook to say.
-        if let Some(hook) = self.submake.clone().filter(|_| job.recursive)
+        let how = if let Some(hook) = self.submake.clone().filter(|_| job.recursive)
             && let Some(done) = hook.try_start(SubMakeCall {
                 argv: words,
                 env: &env,
@@ -191,17 +193,21 @@ impl Exec {
                 sink: sink.clone(),
                 lock: self.output.borrow().lock(),
                 good_stdin,
-            })
-        {
+                job: job.told,
+            }) {
             job.line = Line::Running(Running::SubMake(done));
+            How::SubMake
         } else if let Some(running) = inside_line {
+            let how = running_how(&running);
             job.line = Line::Running(running);
+            how
         } else if let Some(hook) = self.native.clone().filter(|n| may_be_inside && n.takes(words))
             && let Some(ended) = hook.run(words, &env, sys.dir(), &sink)
         {
             let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
             done.finish(ended);
             job.line = Line::Running(Running::SubMake(done));
+            How::Inside
         } else {
             let slots = (job.recursive && self.slots.is_pipe()).then(|| Arc::clone(&self.slots));
             let spawn = Spawn {
@@ -222,10 +228,21 @@ impl Exec {
                     Line::Ended(crate::Ended::Exit(127))
                 }
             };
-        }
+            How::Process
+        };
+        self.tell_started(job, how);
         graph.set_state(make, job.file, State::Running);
         self.output.borrow_mut().exit();
         Ok(())
+    }
+}
+
+/// How a command that was begun within the process runs.
+fn running_how(running: &Running) -> How {
+    match running {
+        Running::Process(_) => How::Process,
+        Running::Script(_) => How::Script,
+        Running::SubMake(_) => How::Inside,
     }
 }
 

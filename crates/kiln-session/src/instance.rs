@@ -33,6 +33,8 @@ pub struct Invocation {
     pub lock: Option<Arc<SyncLock>>,
     /// Its recipes may read standard input.
     pub good_stdin: bool,
+    /// The job in the instance above that this is the command of, as listeners call it; else 0.
+    pub job: u64,
 }
 
 /// How an instance ended.
@@ -114,6 +116,8 @@ impl Instance {
         exec.set_native(Some(Arc::clone(&inv.shared.native) as Arc<dyn kiln_exec::Native>));
         let probes = inv.shared.probes.clone();
         exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
+        let listeners = Arc::clone(&inv.shared.listeners);
+        exec.set_observer(Some(listeners as Arc<dyn kiln_exec::Observer>), inv.job);
         exec.set_sys(Arc::clone(&inv.sys));
         if !inv.good_stdin {
             exec.without_stdin();

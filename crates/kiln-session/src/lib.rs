@@ -9,12 +9,16 @@
 //! - [`native`]: the kernel's small host programs done in the process
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
+//! - [`journal`]: targets whose recipes have not ended, for the next build after a kill
+//! - [`told`], [`log`], [`why`], [`trace`]: what a person asks about a build
 //! - [`explain`]: what a person is told beyond make's message
 //! - [`toolhost`]: the real system as the native tools see it
 
 pub mod command;
 pub mod explain;
 pub mod instance;
+pub mod journal;
+pub mod log;
 pub mod makeflags;
 pub mod native;
 pub mod probes;
@@ -24,7 +28,10 @@ mod slots;
 pub mod submake;
 pub mod switches;
 pub mod text;
+pub mod told;
 pub mod toolhost;
+pub mod trace;
+pub mod why;
 
 use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
@@ -55,6 +62,8 @@ pub struct Shared {
     pub submake: Option<Arc<dyn SubMake>>,
     /// A person reads what is written to standard error: errors are explained.
     pub explain: bool,
+    /// Who is told what happens.
+    pub listeners: Arc<told::Listeners>,
 }
 
 impl Shared {
@@ -62,7 +71,11 @@ impl Shared {
     ///
     /// # Errors
     /// If there are no descriptors left.
-    pub fn new(slow: &Slow, explain: bool) -> std::io::Result<Arc<Self>> {
+    pub fn new(
+        slow: &Slow,
+        explain: bool,
+        listeners: Arc<told::Listeners>,
+    ) -> std::io::Result<Arc<Self>> {
         let signals = Arc::new(Signals::install()?);
         let probes = command::cache_dir().filter(|_| !slow.has("probes"));
         let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir)));
@@ -76,7 +89,7 @@ impl Shared {
             let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
             let shell_inside = dash && !slow.has("shell");
             let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
-            Shared { signals, shell_inside, native, probes, submake, explain }
+            Shared { signals, shell_inside, native, probes, submake, explain, listeners }
         }))
     }
 }
@@ -110,8 +123,24 @@ pub fn for_a_person() -> bool {
 /// # Errors
 /// If the process cannot be set up: no working directory, no descriptors, no memory for a thread.
 pub fn make(argv: Vec<Vec<u8>>, explain: bool) -> std::io::Result<Exit> {
+    make_telling(argv, explain, &told::Telling::default(), Box::new(|_| {})).map(|(exit, _)| exit)
+}
+
+/// As [`make`], and tells what was asked for: lines for a person by `say` while it runs, and the rest
+/// in the log that is returned where a trace or the timing was asked for.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_telling(
+    argv: Vec<Vec<u8>>,
+    explain: bool,
+    telling: &told::Telling,
+    say: told::Say,
+) -> std::io::Result<(Exit, Option<log::Log>)> {
     let sys = RealSys::current()?;
-    let shared = Shared::new(&Slow::from_env(), explain)?;
+    let cache = command::cache_dir();
+    let listeners = Arc::new(told::Listeners::new(cache.as_deref(), telling, say));
+    let shared = Shared::new(&Slow::from_env(), explain, Arc::clone(&listeners))?;
     let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let invocation = Invocation {
         argv,
@@ -122,6 +151,7 @@ pub fn make(argv: Vec<Vec<u8>>, explain: bool) -> std::io::Result<Exit> {
         slots: None,
         lock: None,
         good_stdin: true,
+        job: 0,
     };
     let thread = std::thread::Builder::new()
         .name("make".into())
@@ -131,13 +161,21 @@ pub fn make(argv: Vec<Vec<u8>>, explain: bool) -> std::io::Result<Exit> {
     if let Some(probes) = &shared.probes {
         probes.save();
     }
+    let log = listeners.end();
     // A panic has printed its message; make's status for its own failure is 2.
-    Ok(exit.unwrap_or(Exit::Status(2)))
+    Ok((exit.unwrap_or(Exit::Status(2)), log))
 }
 
 /// Ends the process by a signal, as make does after cleaning up.
 pub fn die_of(signal: i32) {
     kiln_exec::signals::end_by(signal);
+}
+
+/// The processor time that this process has had, without its children's.
+#[must_use]
+pub fn own_time() -> std::time::Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    std::time::Duration::new(t.tv_sec.try_into().unwrap_or(0), t.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// Whether this is root.

@@ -37,6 +37,7 @@ impl SubMake for InProcess {
             slots: Some(Arc::clone(call.slots)),
             lock: call.lock,
             good_stdin: call.good_stdin,
+            job: call.job,
         };
         std::thread::Builder::new()
             .name("make".into())

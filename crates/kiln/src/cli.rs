@@ -66,6 +66,15 @@ pub struct Work {
     /// Go on with what does not depend on a failed target
     #[arg(long)]
     pub keep_going: bool,
+    /// Say of each target that is made why
+    #[arg(long)]
+    pub why: bool,
+    /// Say at the end where the time went
+    #[arg(long)]
+    pub timing: bool,
+    /// Write a trace of all jobs to FILE, for Perfetto or Chrome
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// [DIR] [TARGET…] [VAR=VALUE…]: the module's directory (by default this one), then targets and
     /// settings as for make
     #[arg(value_name = "DIR|TARGET|VAR=VALUE")]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use kiln_session::Exit;
+use kiln_session::told::Telling;
 use kiln_tree::Machine;
 use kiln_tree::rooted::Root;
 
@@ -39,11 +40,7 @@ pub fn run(cli: Cli) -> ExitCode {
 /// what a person may want to know.
 pub fn exit(argv: Vec<Vec<u8>>, explain: bool) -> ExitCode {
     match kiln_session::make(argv, explain) {
-        Ok(Exit::Status(status)) => ExitCode::from(status as u8),
-        Ok(Exit::Signal(signal)) => {
-            kiln_session::die_of(signal);
-            ExitCode::from(2)
-        }
+        Ok(exit) => end(exit),
         Err(e) => {
             eprintln!("kiln: the build could not be set up: {e}");
             ExitCode::from(2)
@@ -146,7 +143,40 @@ fn build(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     for word in target.iter().map(|t| t.as_bytes()).chain(words.iter().map(|w| w.as_bytes())) {
         push(word);
     }
-    Ok(exit(argv, true))
+    let telling = Telling { why: work.why, trace: work.trace.clone(), timing: work.timing };
+    Ok(exit_telling(argv, &telling))
+}
+
+/// Runs make for a person, tells what was asked for, and ends as make ended.
+fn exit_telling(argv: Vec<Vec<u8>>, telling: &Telling) -> ExitCode {
+    let say = Box::new(|text: &str| eprintln!("kiln: {text}"));
+    let (exit, log) = match kiln_session::make_telling(argv, true, telling, say) {
+        Ok(done) => done,
+        Err(e) => {
+            eprintln!("kiln: the build could not be set up: {e}");
+            return ExitCode::from(2);
+        }
+    };
+    if let (Some(file), Some(log)) = (&telling.trace, &log)
+        && let Err(e) = std::fs::write(file, kiln_session::trace::json(log))
+    {
+        eprintln!("kiln: {}: the trace cannot be written: {e}", file.display());
+    }
+    if let Some(log) = log.filter(|_| telling.timing) {
+        eprint!("{}", kiln_session::trace::timing(&log, kiln_session::own_time()));
+    }
+    end(exit)
+}
+
+/// Ends as make ended: with its status, or by its signal.
+fn end(exit: Exit) -> ExitCode {
+    match exit {
+        Exit::Status(status) => ExitCode::from(status as u8),
+        Exit::Signal(signal) => {
+            kiln_session::die_of(signal);
+            ExitCode::from(2)
+        }
+    }
 }
 
 /// The module's directory and the remaining words: the first word is the directory if it is one.

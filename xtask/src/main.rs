@@ -3,8 +3,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
 mod bench;
+mod boots;
 mod conformance;
 mod guard;
+mod kernels;
 mod options;
 mod projects;
 mod reading;
@@ -19,9 +21,10 @@ use options::Options;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   conformance [NAME…] [--tree SERIES] [--jobs N] [--long] [--fresh] [--list] [--quiet]
-              [--program FILE] [--env NAME=VALUE] [--record]
+              [--program FILE] [--env NAME=VALUE] [--record] [--table]
         run cases with GNU make and with Kiln and compare; NAME is a part of a case's name,
-        or a pattern with *; --record only runs GNU make and keeps what it did
+        or a pattern with *; --record only runs GNU make and keeps what it did; --table puts the
+        counts into docs/kernels.md
   corpus [NAME…] (options as above)
         the packaged modules alone, all of them
   reference
@@ -32,6 +35,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         busybox, lua, zlib, hello and others, built with both
   bench build|eval|tools [--turns N] [--tree SERIES] [--program FILE]
         figures beside GNU make; see BENCHMARKING.md
+  boots [NAME…] [--tree SERIES] [--long] [--table]
+        kernels under QEMU load what Kiln built and refuse what they have to
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -41,7 +46,7 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
-    if ["conformance", "corpus", "bench"].contains(&command.as_str()) {
+    if ["conformance", "corpus", "bench", "boots"].contains(&command.as_str()) {
         guard::enter();
     }
     let done = match command.as_str() {
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         "gnu-make-suite" => suite::run(&options),
         "projects" => projects::run(&options),
         "bench" => bench::run(&options),
+        "boots" => boots::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

@@ -59,4 +59,11 @@ pub trait Native: Send + Sync {
 
     /// Runs it, or declines before it has had any effect.
     fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended>;
+
+    /// The words that do the same work as a process, for a program that cannot run on this machine:
+    /// where the command is one of a pipeline, or stands in a line that only a shell understands.
+    fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>>;
+
+    /// The words in shell text that [`Native::instead`] may know, by how they end.
+    fn names(&self) -> Vec<&'static [u8]>;
 }

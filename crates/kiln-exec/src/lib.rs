@@ -17,6 +17,7 @@ pub mod lock;
 pub mod output;
 pub mod program;
 mod reap;
+mod respell;
 mod script;
 pub mod signals;
 pub mod slots;

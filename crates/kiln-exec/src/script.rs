@@ -179,9 +179,20 @@ impl Script {
 
     fn start(&self, program: &kiln_shell::Process) -> Result<Process, Outcome> {
         let failed = |e: &io::Error| Outcome::NotStarted(e.raw_os_error().unwrap_or(2));
-        let mut command = Command::new(OsStr::from_bytes(&program.program));
+        let hook = self.native.as_ref().filter(|n| n.takes(&program.argv));
+        let instead = hook.and_then(|n| n.instead(&program.program, &program.dir.path));
+        let mut command = match instead.as_deref().and_then(<[_]>::split_first) {
+            Some((other, words)) => {
+                let mut command = Command::new(OsStr::from_bytes(other));
+                command.args(words.iter().map(|w| OsStr::from_bytes(w)));
+                command
+            }
+            None => Command::new(OsStr::from_bytes(&program.program)),
+        };
         if let Some((name, rest)) = program.argv.split_first() {
-            command.arg0(OsStr::from_bytes(name));
+            if instead.is_none() {
+                command.arg0(OsStr::from_bytes(name));
+            }
             command.args(rest.iter().map(|w| OsStr::from_bytes(w)));
         }
         command.env_clear();

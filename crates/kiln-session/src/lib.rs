@@ -7,15 +7,19 @@
 //! - [`slots`]: job slots and the lock on output
 //! - [`submake`]: a recursive make within the process
 //! - [`native`]: the kernel's small host programs done in the process
+//! - [`mirror`]: the sources in an output directory (`-o`)
+//! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
 //! - [`explain`]: what a person is told beyond make's message
 //! - [`toolhost`]: the real system as the native tools see it
 
+pub mod btfids;
 pub mod command;
 pub mod explain;
 pub mod instance;
 pub mod makeflags;
+pub mod mirror;
 pub mod native;
 pub mod probes;
 mod remake;
@@ -75,7 +79,7 @@ impl Shared {
             let sh = std::fs::canonicalize("/bin/sh");
             let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
             let shell_inside = dash && !slow.has("shell");
-            let native = Arc::new(native::Tools::new(command::cache_dir(), slow));
+            let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
             Shared { signals, shell_inside, native, probes, submake, explain }
         }))
     }

@@ -32,6 +32,10 @@ const TAKEN: [(&str, &[u8]); 3] = [
     ("resolve_btfids", b"tools/bpf/resolve_btfids/resolve_btfids"),
 ];
 
+/// Programs that read what another writes: these are Kiln's own as processes, and only where the
+/// tree's cannot run.
+const PIPED: [(&str, &[u8]); 1] = [("genksyms", b"scripts/genksyms/genksyms")];
+
 /// Where it is kept which programs were met.
 const FILE: &str = "met-1";
 
@@ -62,7 +66,8 @@ impl Tools {
     /// With verdicts kept in `dir`.
     #[must_use]
     pub fn new(dir: Option<PathBuf>, slow: &Slow, explain: bool) -> Self {
-        let on = TAKEN.iter().map(|(n, _)| *n).filter(|n| !slow.has(n)).collect();
+        let known = TAKEN.iter().chain(&PIPED);
+        let on = known.map(|(n, _)| *n).filter(|n| !slow.has(n)).collect();
         Tools { on, dir, met: Mutex::new(None), explain }
     }
 
@@ -141,7 +146,7 @@ impl Tools {
 
 impl Native for Tools {
     fn takes(&self, argv: &[Vec<u8>]) -> bool {
-        argv.first().is_some_and(|p| TAKEN.iter().any(|(_, end)| p.ends_with(end)))
+        argv.first().is_some_and(|p| TAKEN.iter().chain(&PIPED).any(|(_, end)| p.ends_with(end)))
     }
 
     fn run(&self, argv: &[Vec<u8>], env: &Env, dir: &[u8], sink: &Sink) -> Option<Ended> {
@@ -162,7 +167,8 @@ impl Native for Tools {
     }
 
     fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let (name, _) = TAKEN.iter().find(|(_, end)| program.ends_with(end))?;
+        let known = &mut TAKEN.iter().chain(&PIPED);
+        let (name, _) = known.find(|(_, end)| program.ends_with(end))?;
         if !self.on.contains(name) {
             return None;
         }
@@ -188,7 +194,8 @@ impl Native for Tools {
     }
 
     fn names(&self) -> Vec<&'static [u8]> {
-        TAKEN.iter().filter(|(n, _)| self.on.contains(n)).map(|(_, end)| *end).collect()
+        let known = TAKEN.iter().chain(&PIPED);
+        known.filter(|(n, _)| self.on.contains(n)).map(|(_, end)| *end).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `kiln build` as a person types it: another output directory on every installed tree, and what is
 //! refused before anything is built.
+#![allow(clippy::print_stderr)] // what is skipped is said
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

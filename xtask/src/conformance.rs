@@ -1,22 +1,27 @@
 //! `cargo xtask conformance` and `corpus`: the table of cases, run and compared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
 use kiln_conformance::{assets, corpus, examples, repository};
+use kiln_testkit::far::{self, FAR};
 use kiln_testkit::host::{self, SERIES};
 use kiln_testkit::place::Sources;
 use kiln_testkit::{Case, Harness, KernelTree, Outcome, Verdict, compat, kernel_trees, reference};
 
+use crate::kernels::{self, Count};
 use crate::options::Options;
 use crate::tally::Tally;
 
 /// Runs what is asked for.
 pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
-    let trees: Vec<KernelTree> = kernel_trees()
-        .into_iter()
-        .filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series))
-        .collect();
+    let trees: Vec<KernelTree> = match options.tree.as_deref() {
+        Some(series) if FAR.contains(&series) => vec![far::tree(series, &options.program())?],
+        wanted => {
+            kernel_trees().into_iter().filter(|t| wanted.is_none_or(|s| *s == t.series)).collect()
+        }
+    };
     let cases = chosen(options, corpus_only, &trees);
     if options.list {
         for c in &cases {
@@ -62,14 +67,16 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
             None => runnable.push(case),
         }
     }
-    let stamps = |t: &KernelTree| host::stamp_of(&t.dir);
+    let stamps = |t: &KernelTree| host::stamp_of(&t.outside());
     let before: Vec<String> = trees.iter().map(stamps).collect();
     let start = Instant::now();
     let mut kept = 0;
     let mut times = Times::default();
+    let mut counts: BTreeMap<(String, usize), Count> = BTreeMap::new();
     harness.run_all(&runnable, &trees, options.jobs(), &mut |o: Outcome| {
         kept += usize::from(o.kept);
         times.add(&o);
+        count(&o, &mut counts);
         tell(&o, options.quiet, &mut tally);
     });
     for (tree, before) in trees.iter().zip(before) {
@@ -78,6 +85,11 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
             println!("FAILED tree: {} was changed by a build", tree.dir.display());
         }
         tally.count(same);
+    }
+    if options.table {
+        for ((tree, column), count) in counts {
+            kernels::record(&tree, column, count)?;
+        }
     }
     println!(
         "{} s, {kept} results of the reference were kept from before",
@@ -120,7 +132,22 @@ impl Times {
     }
 }
 
+/// Counts an outcome for the table of trees.
+fn count(o: &Outcome, counts: &mut BTreeMap<(String, usize), Count>) {
+    let Some((name, tree)) = o.name.rsplit_once('@') else { return };
+    if matches!(o.verdict, Verdict::Skipped(_)) {
+        return;
+    }
+    let packaged = name.starts_with("corpus/");
+    let column = if packaged { kernels::CORPUS } else { kernels::CASES };
+    let built = packaged.then(|| o.ends.iter().all(|e| e == "0"));
+    let good = o.verdict == Verdict::Same;
+    counts.entry((tree.to_owned(), column)).or_default().add(good, built);
+}
+
 fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Case> {
+    // What is beyond the rows that every tree owes takes long, and is not about the tree.
+    let far = options.tree.as_deref().is_some_and(|t| FAR.contains(&t));
     let wanted = |c: &Case| {
         options.wants(&c.name)
             || trees.iter().any(|t| options.wants(&format!("{}@{}", c.name, t.series)))
@@ -129,6 +156,7 @@ fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Cas
         .into_iter()
         .filter(|c| !corpus_only || c.package.is_some())
         .filter(|c| !c.long || options.long || corpus_only || !options.names.is_empty())
+        .filter(|c| !c.extra || !far || options.long || !options.names.is_empty())
         .filter(wanted)
         .collect()
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program for the terminal
 
 mod bench;
+mod boots;
 mod conformance;
 mod guard;
+mod kernels;
 mod options;
 mod projects;
 mod reading;
@@ -20,9 +22,10 @@ use options::Options;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   conformance [NAME…] [--tree SERIES] [--jobs N] [--long] [--fresh] [--list] [--quiet]
-              [--program FILE] [--env NAME=VALUE] [--record]
+              [--program FILE] [--env NAME=VALUE] [--record] [--table]
         run cases with GNU make and with Kiln and compare; NAME is a part of a case's name,
-        or a pattern with *; --record only runs GNU make and keeps what it did
+        or a pattern with *; --record only runs GNU make and keeps what it did; --table puts the
+        counts into docs/kernels.md
   corpus [NAME…] (options as above)
         the packaged modules alone, all of them
   reference
@@ -34,6 +37,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   bench build [CASE…] [--step STEP]… [--fresh] [--jobs N]
   bench eval|tools
         (and [--turns N] [--tree SERIES] [--program FILE]) figures beside GNU make and the tree's tools; see BENCHMARKING.md
+  boots [NAME…] [--tree SERIES] [--long] [--table]
+        kernels under QEMU load what Kiln built and refuse what they have to
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -43,7 +48,7 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
-    if ["conformance", "corpus", "bench"].contains(&command.as_str()) {
+    if ["conformance", "corpus", "bench", "boots"].contains(&command.as_str()) {
         guard::enter();
     }
     let done = match command.as_str() {
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&options),
         "floor" => bench::floor(&options, true),
         "floor-stat" => bench::floor(&options, false),
+        "boots" => boots::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

@@ -25,6 +25,8 @@ pub struct Options {
     pub quiet: bool,
     /// `--record`: write what came out as what is expected.
     pub record: bool,
+    /// `--table`: put the counts into docs/kernels.md.
+    pub table: bool,
     /// `--program`: the program under test.
     pub program: Option<PathBuf>,
     /// `--env`: for the program under test.
@@ -52,6 +54,7 @@ impl Options {
                 "--fresh" => o.fresh = true,
                 "--list" => o.list = true,
                 "--quiet" => o.quiet = true,
+                "--table" => o.table = true,
                 "--record" => o.record = true,
                 "--program" => o.program = Some(PathBuf::from(value()?)),
                 "--env" => {

@@ -85,4 +85,11 @@ pub trait Native: Send + Sync {
     fn ask(&self, _programs: &[(&[u8], &[Vec<u8>])], _env: &Env, _dir: &[u8]) -> Option<i32> {
         None
     }
+
+    /// The words that do the same work as a process, for a program that cannot run on this machine:
+    /// where the command is one of a pipeline, or stands in a line that only a shell understands.
+    fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>>;
+
+    /// The words in shell text that [`Native::instead`] may know, by how they end.
+    fn names(&self) -> Vec<&'static [u8]>;
 }

@@ -18,6 +18,7 @@ pub mod observe;
 pub mod output;
 pub mod program;
 mod reap;
+mod respell;
 mod script;
 pub mod signals;
 pub mod slots;

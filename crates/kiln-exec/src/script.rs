@@ -217,6 +217,16 @@ impl Script {
     }
 
     fn start(&self, program: &kiln_shell::Process) -> Result<Process, Outcome> {
+        let hook = self.native.as_ref().filter(|n| n.takes(&program.argv));
+        let instead = hook.and_then(|n| n.instead(&program.program, &program.dir.path));
+        let mut other = None;
+        if let Some(mut words) = instead {
+            let own = words.first().cloned().unwrap_or_default();
+            words.extend(program.argv.iter().skip(1).cloned());
+            let program = other.insert(program.clone());
+            (program.program, program.argv) = (own, words);
+        }
+        let program = other.as_ref().unwrap_or(program);
         let input = stdio(&self.sink, self.good_stdin, &program.fds[0], 0);
         let started = input.and_then(|input| start(program, &self.sink, self.good_stdin, input));
         started.map_err(|e| not_started(&e))

@@ -210,8 +210,10 @@ impl Exec {
             How::Inside
         } else {
             let slots = (job.recursive && self.slots.is_pipe()).then(|| Arc::clone(&self.slots));
+            let hook = self.native.as_ref();
+            let other = hook.and_then(|n| crate::respell::respelled(n.as_ref(), words, sys.dir()));
             let spawn = Spawn {
-                argv: words,
+                argv: other.as_deref().unwrap_or(words),
                 env: &env,
                 sys: &*sys,
                 stdin: if good_stdin { Stdin::Inherit } else { Stdin::Broken },

@@ -14,10 +14,21 @@ pub fn make_command() -> Vec<u8> {
     if own.file_name().is_some_and(|n| n == "make" || n == "gmake") {
         return own.into_os_string().into_vec();
     }
-    match cache_dir().and_then(|dir| link(&dir.join("bin"), &own)) {
+    match cache_dir().and_then(|dir| link(&dir.join("bin"), &own, "make")) {
         Some(link) => link.into_os_string().into_vec(),
         None => [own.as_os_str().as_bytes(), b" make"].concat(),
     }
+}
+
+/// The name under which this program understands `tool NAME`: a file called `make` takes its words for
+/// make's.
+#[must_use]
+pub fn tool_command() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?.canonicalize().ok()?;
+    if own.file_name().is_none_or(|n| n == "make" || n == "gmake") {
+        return link(&cache_dir()?.join("bin"), &own, "kiln");
+    }
+    Some(own)
 }
 
 /// `$XDG_CACHE_HOME/kiln`; a relative value is to be ignored (XDG base directory specification).
@@ -29,20 +40,20 @@ pub fn cache_dir() -> Option<PathBuf> {
     Some(set.or_else(home)?.join("kiln"))
 }
 
-/// A link `make` in `dir` that leads to `own`. Other Kilns may do the same at the same time, also of
+/// A link `name` in `dir` that leads to `own`. Other Kilns may do the same at the same time, also of
 /// another version: a link is replaced in one step, and one that is right is left alone.
-fn link(dir: &Path, own: &Path) -> Option<PathBuf> {
+fn link(dir: &Path, own: &Path, name: &str) -> Option<PathBuf> {
     // Versions side by side must not take each other's link away while they run.
     use std::hash::{Hash, Hasher};
     let mut hash = rustc_hash::FxHasher::default();
     own.hash(&mut hash);
     let dir = dir.join(format!("{:016x}", hash.finish()));
-    let link = dir.join("make");
+    let link = dir.join(name);
     if std::fs::read_link(&link).is_ok_and(|to| to == own) {
         return Some(link);
     }
     std::fs::create_dir_all(&dir).ok()?;
-    let fresh = dir.join(format!(".make.{}", std::process::id()));
+    let fresh = dir.join(format!(".{name}.{}", std::process::id()));
     std::os::unix::fs::symlink(own, &fresh).ok()?;
     std::fs::rename(&fresh, &link).ok()?;
     Some(link)

@@ -7,6 +7,8 @@
 //! - [`slots`]: job slots and the lock on output
 //! - [`submake`]: a recursive make within the process
 //! - [`native`]: the kernel's small host programs done in the process
+//! - [`mirror`]: the sources in an output directory (`-o`)
+//! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`command`]: what `$(MAKE)` is
 //! - [`journal`]: targets whose recipes have not ended, for the next build after a kill
@@ -14,12 +16,14 @@
 //! - [`explain`]: what a person is told beyond make's message
 //! - [`toolhost`]: the real system as the native tools see it
 
+pub mod btfids;
 pub mod command;
 pub mod explain;
 pub mod instance;
 pub mod journal;
 pub mod log;
 pub mod makeflags;
+pub mod mirror;
 pub mod native;
 pub mod probes;
 mod remake;

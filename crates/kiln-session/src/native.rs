@@ -3,10 +3,13 @@
 //! The first time that a tree's program is met, Kiln's own does its work into memory, and then the
 //! tree's own runs: exit status, both outputs and every file have to be equal. From then on Kiln's own
 //! is used for that very program (its file, by size and time), or never; then a person is told once,
-//! with a report to send. `KILN_SLOW=fixdep,modpost,genksyms,sign-file,helpers` switches this off.
+//! with a report to send. A program that cannot run on this machine at all, because it is for another
+//! one or wants a newer C library, leaves nothing to compare with: Kiln's own is used, and that is said
+//! once. `KILN_SLOW=fixdep,modpost,genksyms,sign-file,resolve_btfids,helpers` switches this off.
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,7 @@ use kiln_exec::{Ended, Native, Sink, program};
 use kiln_make::Stream;
 
 use crate::Slow;
+use crate::btfids;
 use crate::toolhost::ToolHost;
 use difference::Memory;
 use verdicts::{Verdict, Verdicts};
@@ -24,11 +28,12 @@ mod steps;
 mod verdicts;
 
 /// The programs that are taken over, by the end of their path.
-const TAKEN: [(&str, &[u8]); 4] = [
+const TAKEN: [(&str, &[u8]); 5] = [
     ("fixdep", b"scripts/basic/fixdep"),
     ("modpost", b"scripts/mod/modpost"),
     ("genksyms", b"scripts/genksyms/genksyms"),
     ("sign-file", b"scripts/sign-file"),
+    ("resolve_btfids", b"tools/bpf/resolve_btfids/resolve_btfids"),
 ];
 
 /// What is known of the trees' programs.
@@ -51,8 +56,20 @@ struct Call<'a> {
 }
 
 fn taken(argv: &[Vec<u8>]) -> Option<&'static str> {
-    let program = argv.first()?;
+    taken_program(argv.first()?)
+}
+
+fn taken_program(program: &[u8]) -> Option<&'static str> {
     TAKEN.iter().find(|(_, end)| program.ends_with(end)).map(|(name, _)| *name)
+}
+
+/// What does a tool's work: `kiln tool NAME` too.
+#[must_use]
+pub fn find(name: &str) -> Option<kiln_modtools::Main> {
+    match name {
+        "resolve_btfids" => Some(btfids::main),
+        _ => kiln_modtools::find(name.as_bytes()),
+    }
 }
 
 impl Tools {
@@ -66,7 +83,7 @@ impl Tools {
 
     /// Does a program's work, or lets it run, or declines.
     fn work(&self, call: &Call<'_>) -> Option<Ended> {
-        let tool = kiln_modtools::find(call.name.as_bytes())?;
+        let tool = find(call.name)?;
         let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
         let program = at.join(std::ffi::OsStr::from_bytes(&call.argv[0]));
         let identity = verdicts::program(&program, call.name)?;
@@ -77,18 +94,7 @@ impl Tools {
                 None
             }
             Some(Verdict::Told) => None,
-            Some(Verdict::Same) => {
-                let mut host = ToolHost::new(at, call.env.clone());
-                host.in_place = true;
-                host.input = Some(call.input.to_vec());
-                let status = tool(&call.argv[1..], &mut host);
-                // Where the disk is full, the tree's own program says so in its own way.
-                if host.beyond || host.failed || !call.sink.write_whole(&host.out) {
-                    return None;
-                }
-                let _ = call.sink.write(Stream::Err, &host.err);
-                Some(Ended::Exit(status))
-            }
+            Some(Verdict::Same | Verdict::CannotRun) => inside(tool, call),
         }
     }
 
@@ -105,13 +111,18 @@ impl Tools {
         // Kiln's comes first: some programs change what they read.
         let mut ours = Memory::new(at.clone(), call.env.clone(), call.input);
         let status = tool(&call.argv[1..], &mut ours);
-        if ours.real.beyond {
+        if ours.real.beyond || status == btfids::DECLINED {
             return None;
         }
         let words: Vec<OsString> = call.argv.iter().map(|w| os(w)).collect();
         let env: Vec<_> = call.env.iter().map(|(n, v)| (os(n), os(v))).collect();
         let env = program::Environment::Only(&env);
-        let theirs = program::run_with(&words, env, &at, None, call.input).ok()?;
+        let ran = program::run_with(&words, env, &at, None, call.input);
+        if let Some(why) = why_not_runnable(&ran) {
+            self.cannot_run(identity, &call.argv[0], &why, call.sink);
+            return inside(tool, call);
+        }
+        let theirs = ran.ok()?;
         match ours.against(&theirs, status) {
             None => self.verdicts.keep(identity, Verdict::Same),
             Some(how) => {
@@ -125,6 +136,18 @@ impl Tools {
         }
         let _ = call.sink.write(Stream::Err, &theirs.stderr);
         Some(theirs.status.map_or(Ended::Signal(9, false), Ended::Exit))
+    }
+
+    /// Keeps that a program cannot run here, and says it: the first time and to people only.
+    fn cannot_run(&self, identity: u128, program: &[u8], why: &str, sink: &Sink) {
+        self.verdicts.keep(identity, Verdict::CannotRun);
+        if self.explain {
+            let path = String::from_utf8_lossy(program);
+            let said = format!(
+                "kiln: the tree's own {path} cannot run here ({why}); Kiln's own does its work\n"
+            );
+            let _ = sink.write(Stream::Err, said.as_bytes());
+        }
     }
 
     fn write_report(&self, identity: u128, path: &Path, call: &Call<'_>, how: &str) {
@@ -203,5 +226,72 @@ impl Native for Tools {
     fn ask(&self, programs: &[(&[u8], &[Vec<u8>])], env: &Env, dir: &[u8]) -> Option<i32> {
         let on = self.on.contains(&steps::SLOW);
         on.then(|| steps::exports(programs, env, dir, &self.verdicts)).flatten()
+    }
+    fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let name = taken_program(program).filter(|name| self.on.contains(name))?;
+        let at = Path::new(std::ffi::OsStr::from_bytes(dir));
+        let file = at.join(std::ffi::OsStr::from_bytes(program));
+        let identity = verdicts::program(&file, name)?;
+        let cannot = match self.verdicts.of(identity) {
+            Some(verdict) => verdict == Verdict::CannotRun,
+            // Another machine's program is tried, since the system may have an emulator for it; one
+            // that wants another C library shows itself only so too. Without arguments they do nothing.
+            None => {
+                let words = [file.into_os_string()];
+                let ran = program::run(&words, program::Environment::And(&[]), at, None);
+                let why = why_not_runnable(&ran);
+                if let Some(why) = &why {
+                    self.cannot_run(identity, program, why, &Sink::default());
+                }
+                why.is_some()
+            }
+        };
+        let own = cannot.then(crate::command::tool_command)??;
+        Some(vec![own.into_os_string().into_vec(), b"tool".to_vec(), name.as_bytes().to_vec()])
+    }
+
+    fn names(&self) -> Vec<&'static [u8]> {
+        TAKEN.iter().filter(|(n, _)| self.on.contains(n)).map(|(_, end)| *end).collect()
+    }
+}
+
+/// Does the work in the process.
+fn inside(tool: kiln_modtools::Main, call: &Call<'_>) -> Option<Ended> {
+    let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
+    let mut host = ToolHost::new(at, call.env.clone());
+    host.in_place = true;
+    host.input = Some(call.input.to_vec());
+    let status = tool(&call.argv[1..], &mut host);
+    if host.beyond || status == btfids::DECLINED {
+        return None;
+    }
+    // Where the disk is full, the tree's own program says so in its own way.
+    if host.failed || !call.sink.write_whole(&host.out) {
+        return None;
+    }
+    let _ = call.sink.write(Stream::Err, &host.err);
+    Some(Ended::Exit(status))
+}
+
+/// Why a program cannot run on this machine, if that is what came of starting it: the system does
+/// not know its format (another machine's), its loader is not there, or the loader (ld.so, exit
+/// status 1 or 127) finds the C library too old or a library missing.
+fn why_not_runnable(ran: &io::Result<program::Ran>) -> Option<String> {
+    match ran {
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            Some("Exec format error".to_owned())
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Some("its loader is not here".to_owned()),
+        Err(_) => None,
+        Ok(ran) => {
+            if !matches!(ran.status, Some(1 | 127)) || !ran.stdout.is_empty() {
+                return None;
+            }
+            let said = String::from_utf8_lossy(&ran.stderr);
+            let first = said.lines().next()?;
+            let loader = first.contains("not found (required by ")
+                || first.contains("error while loading shared libraries: ");
+            loader.then(|| first.rsplit(": ").next().unwrap_or(first).to_owned())
+        }
     }
 }

@@ -131,3 +131,33 @@ fn a_program_that_does_the_same_runs_once() {
     tree(dir.path(), "echo something of its own");
     assert_eq!(run(&tools, dir.path()).1, "something of its own\n");
 }
+
+#[test]
+fn a_program_that_cannot_run_here_is_done_without_and_that_is_said_once() {
+    // An ELF file for a machine that nobody has, and what the loader says where the C library is old.
+    let elf =
+        [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 0xff, 0x7f, 1, 0, 0, 0], &[0; 40]].concat();
+    let loader = "echo \"$0: /lib/libc.so.6: version \\`GLIBC_2.99' not found (required by $0)\" >&2; exit 1";
+    for foreign in [true, false] {
+        let dir = tempfile::tempdir().expect("a directory");
+        tree(dir.path(), loader);
+        if foreign {
+            fs::write(dir.path().join("scripts/basic/fixdep"), &elf).expect("a file");
+        }
+        let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env(), true);
+        let (ended, first) = run(&tools, dir.path());
+        assert_eq!(ended, Some(Ended::Exit(0)), "{first}");
+        assert!(
+            first.contains("kiln: the tree's own scripts/basic/fixdep cannot run here ("),
+            "{first}"
+        );
+        assert!(first.contains("x.o := gcc x.c\n"), "{first}");
+        let (ended, again) = run(&tools, dir.path());
+        assert_eq!(ended, Some(Ended::Exit(0)));
+        assert!(!again.contains("kiln:"), "{again}");
+        // In a shell line it is another command.
+        let at = dir.path().as_os_str().as_bytes();
+        let words = tools.instead(b"scripts/basic/fixdep", at).expect("other words");
+        assert_eq!(words[1..], [b"tool".to_vec(), b"fixdep".to_vec()]);
+    }
+}

@@ -271,9 +271,16 @@ impl Harness {
         place.make(case, tree, &self.sources)?;
         let none: &[(String, String)] = &[];
         let long = case.long;
-        let setting = |place, env| Setting { place, tree, assets: &self.assets, long, env };
+        let setting = |place, env, reference| Setting {
+            place,
+            tree,
+            assets: &self.assets,
+            long,
+            env,
+            reference,
+        };
         for line in &case.prepare {
-            setting(place, none).prepare(line)?;
+            setting(place, none, false).prepare(line)?;
         }
         let mut results = Vec::new();
         let mut took = Duration::ZERO;
@@ -292,7 +299,7 @@ impl Harness {
             })?;
             let before = if case.writes { Stamps::take(&place.top)? } else { Stamps::default() };
             let start = Instant::now();
-            let ran = setting(place, env).run(step)?;
+            let ran = setting(place, env, turn == Who::Reference).run(step)?;
             took += start.elapsed();
             let writes =
                 if case.writes { before.written(&Stamps::take(&place.top)?) } else { Vec::new() };
@@ -306,6 +313,10 @@ impl Harness {
         let mut all = format!("1 {case:?} {} {}", self.identity, tree.identity).into_bytes();
         all.extend_from_slice(place.top.as_os_str().as_encoded_bytes());
         all.extend_from_slice(format!(" {}", host::is_root()).as_bytes());
+        if !tree.env.is_empty() || !tree.programs.is_empty() || tree.exchanged.is_some() {
+            let more = format!(" {:?} {:?} {:?}", tree.env, tree.programs, tree.exchanged);
+            all.extend_from_slice(more.as_bytes());
+        }
         if let Some(name) = &case.example {
             all.extend(Snapshot::take(&self.sources.examples.join(name), None)?.to_text());
         }

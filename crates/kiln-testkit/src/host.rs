@@ -21,6 +21,50 @@ pub struct KernelTree {
     pub dir: PathBuf,
     /// Changes when the tree does.
     pub identity: String,
+    /// The folder that is `/` for whatever runs in its cases, where it is not the machine's own.
+    pub folder: Option<PathBuf>,
+    /// Programs that its cases find by these names.
+    pub programs: Vec<(String, PathBuf)>,
+    /// More environment for both programs.
+    pub env: Vec<(String, String)>,
+    /// A directory that the reference sees in the place of another: `(seen, place)`. It needs host
+    /// tools that run on this machine, where the tree has others.
+    pub exchanged: Option<(PathBuf, PathBuf)>,
+}
+
+impl KernelTree {
+    /// The configured tree in a directory of this machine; with `folder`, one that is below it and
+    /// that its cases see from there.
+    pub fn at(series: &str, dir: &Path, folder: Option<PathBuf>) -> Self {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let release = name.trim_start_matches("linux-headers-").to_owned();
+        let mut identity = identity_of(dir, &release);
+        let mut inside = dir.to_path_buf();
+        if let Some(folder) = &folder {
+            let packages = fs::read(folder.join("var/lib/dpkg/status")).unwrap_or_default();
+            identity.push_str(&cache::identity(&packages));
+            inside = Path::new("/").join(dir.strip_prefix(folder).unwrap_or(dir));
+        }
+        let series = series.to_owned();
+        KernelTree {
+            series,
+            release,
+            dir: inside,
+            identity,
+            folder,
+            programs: Vec::new(),
+            env: Vec::new(),
+            exchanged: None,
+        }
+    }
+
+    /// The directory as this process sees it.
+    pub fn outside(&self) -> PathBuf {
+        match &self.folder {
+            Some(folder) => folder.join(self.dir.strip_prefix("/").unwrap_or(&self.dir)),
+            None => self.dir.clone(),
+        }
+    }
 }
 
 /// The newest header tree of each tested series, in the order of [`SERIES`]. Flavours (cloud, rt) and
@@ -40,7 +84,7 @@ pub fn kernel_trees() -> Vec<KernelTree> {
         if flavour || foreign || !SERIES.contains(&series.as_str()) {
             continue;
         }
-        let tree = KernelTree { identity: identity_of(&dir, &release), series, release, dir };
+        let tree = KernelTree { release, ..KernelTree::at(&series, &dir, None) };
         match best.iter_mut().find(|t| t.series == tree.series) {
             Some(t) if version_key(&t.release) < version_key(&tree.release) => *t = tree,
             Some(_) => {}

@@ -12,6 +12,7 @@ pub mod case;
 pub mod compat;
 pub mod diff;
 pub mod elf;
+pub mod far;
 pub mod fetch;
 pub mod harness;
 pub mod host;

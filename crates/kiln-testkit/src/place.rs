@@ -122,10 +122,13 @@ impl Place {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         }
         if case.kdir_copy {
-            copy_kernel_tree(&tree.dir, &self.kdir)?;
+            copy_kernel_tree(&tree.outside(), &self.kdir, tree.folder.as_deref())?;
         }
         if case.owned_by_nobody {
             own(&self.dir)?;
+        }
+        for (name, program) in &tree.programs {
+            symlink(program, self.bin.join(name))?;
         }
         wrapper(&self.bin)
     }
@@ -203,19 +206,30 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a header tree; links at its top lead out of it by relative paths and are made absolute.
-fn copy_kernel_tree(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a header tree; links at its top lead out of it by relative paths and are made absolute, as
+/// seen from `folder`. A Makefile that says where the tree is (Debian's, from 7.2 on) says it of the copy.
+fn copy_kernel_tree(from: &Path, to: &Path, folder: Option<&Path>) -> io::Result<()> {
     fs::create_dir_all(to)?;
     quiet(Command::new("cp").arg("-a").arg(from.join(".")).arg(to))?;
     for item in fs::read_dir(to)? {
         let item = item?;
         if item.file_type()?.is_symlink() {
             let real = fs::canonicalize(from.join(item.file_name()))?;
+            let inside = folder.and_then(|f| real.strip_prefix(f).ok());
+            let real = inside.map_or(real.clone(), |r| Path::new("/").join(r));
             fs::remove_file(item.path())?;
             symlink(real, item.path())?;
         }
     }
-    Ok(())
+    let makefile = to.join("Makefile");
+    let text = fs::read_to_string(&makefile)?;
+    let old = text.lines().find(|l| l.starts_with("KBUILD_OUTPUT=/"));
+    match old {
+        Some(line) => {
+            fs::write(&makefile, text.replacen(line, &format!("KBUILD_OUTPUT={}", to.display()), 1))
+        }
+        None => Ok(()),
+    }
 }
 
 fn own(dir: &Path) -> io::Result<()> {

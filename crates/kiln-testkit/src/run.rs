@@ -47,6 +47,8 @@ pub struct Setting<'a> {
     pub long: bool,
     /// More environment, for the program under test only.
     pub env: &'a [(String, String)],
+    /// Whether the reference runs.
+    pub reference: bool,
 }
 
 impl Setting<'_> {
@@ -59,7 +61,21 @@ impl Setting<'_> {
         let _ = fs::remove_file(&out_path);
         let out = File::options().create(true).append(true).open(&out_path)?;
         // Whoever starts the tests in the background may have made the signals ignored.
-        let mut c = Command::new("env");
+        let mut c = match (&self.tree.folder, &self.tree.exchanged) {
+            (None, Some((seen, place))) if self.reference => {
+                let mut c = Command::new("unshare");
+                let line = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+                c.args(["--mount", "--propagation", "private", "sh", "-c", line, "sh"]);
+                c.arg(seen).arg(place).arg("env");
+                c
+            }
+            (None, _) => Command::new("env"),
+            (Some(folder), _) => {
+                let mut c = Command::new("chroot");
+                c.arg(folder).arg("env");
+                c
+            }
+        };
         // And a harness that is killed takes its builds along.
         c.args(["--default-signal", "setpriv", "--pdeathsig", "KILL"]);
         if step.user == User::Nobody {
@@ -67,8 +83,13 @@ impl Setting<'_> {
             c.args(["--reuid", &id, "--regid", &id, "--clear-groups"]);
         }
         let p = self.place;
+        // chroot leaves its own directory, and a `cd` where none is needed would show in the environment.
+        let cd = match &self.tree.folder {
+            None => String::new(),
+            Some(_) => format!("cd '{}' && ", p.dir.display()),
+        };
         let line = format!(
-            "KDIR='{}' KVER='{}' TOP='{}' DIR='{}' ASSETS='{}'; umask 022; {}",
+            "{cd}KDIR='{}' KVER='{}' TOP='{}' DIR='{}' ASSETS='{}'; umask 022; {}",
             p.kdir.display(),
             self.tree.release,
             p.top.display(),
@@ -80,6 +101,7 @@ impl Setting<'_> {
         c.env("PATH", format!("{}:{PATH}", p.bin.display()));
         c.env("HOME", &p.home).env("TMPDIR", &p.tmp).env("LANG", "C.UTF-8").env("USER", "tester");
         c.env("SOURCE_DATE_EPOCH", "1700000000");
+        c.envs(self.tree.env.iter().map(|(k, v)| (k, v)));
         c.envs(self.env.iter().map(|(k, v)| (k, v)));
         c.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).process_group(0);
         let mut child = c.spawn()?;

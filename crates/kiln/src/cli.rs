@@ -57,6 +57,10 @@ pub struct Work {
     /// kernel's tree, else the newest found
     #[arg(short = 'k', long, value_name = "RELEASE|DIR")]
     pub kernel: Option<PathBuf>,
+    /// Leave the module's directory alone, which may be read-only, and do the work in DIR: Kiln keeps
+    /// a copy of the sources there up to date. Works with every kernel
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
     /// How many jobs at once; by default one for each processor
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroU32>,

@@ -154,7 +154,7 @@ fn added(store: &Store, sources: &[PathBuf], options: &add::Options) -> Result<(
 }
 
 /// Programs that the tree crate asks for are started by the scheduler's crate.
-fn run_program(command: &Command) -> std::io::Result<Output> {
+pub fn run_program(command: &Command) -> std::io::Result<Output> {
     let env = kiln_session::program::Environment::And(&command.env);
     let ran = kiln_session::program::run(&command.argv, env, &command.dir, command.timeout)?;
     Ok(Output { status: ran.status, stdout: ran.stdout, stderr: ran.stderr })

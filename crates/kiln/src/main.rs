@@ -2,6 +2,7 @@
 //! people.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // this crate is the one that prints
 
+mod build;
 mod cli;
 mod kernels;
 mod people;

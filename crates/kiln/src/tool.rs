@@ -8,7 +8,7 @@ use kiln_session::toolhost::ToolHost;
 
 /// Runs a tool with its own arguments; the exit status is the tool's.
 pub fn run(name: &[u8], args: &[Vec<u8>]) -> ExitCode {
-    let Some(main) = kiln_modtools::find(name) else {
+    let Some(main) = std::str::from_utf8(name).ok().and_then(kiln_session::native::find) else {
         let known: Vec<&str> = kiln_modtools::TOOLS.iter().map(|(n, _)| *n).collect();
         eprintln!("kiln: there is no tool called {}", String::from_utf8_lossy(name));
         eprintln!("kiln: the tools are: {}", known.join(", "));
@@ -17,6 +17,10 @@ pub fn run(name: &[u8], args: &[Vec<u8>]) -> ExitCode {
     let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let mut host = ToolHost::new(std::env::current_dir().unwrap_or_default(), env);
     let status = main(args, &mut host);
+    if status == kiln_session::btfids::DECLINED {
+        eprintln!("kiln: this needs the kernel tree's own {}", String::from_utf8_lossy(name));
+        return ExitCode::from(1);
+    }
     let written = std::io::stdout()
         .write_all(&host.out)
         .and_then(|()| std::io::stderr().write_all(&host.err));

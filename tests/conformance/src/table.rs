@@ -5,6 +5,7 @@ mod blobs;
 mod install;
 mod invocation;
 mod kbuild_files;
+mod newer;
 mod rebuilding;
 mod single_files;
 mod symbols;
@@ -182,6 +183,7 @@ pub fn cases() -> Vec<Case> {
         install::cases(),
         rebuilding::cases(),
         bad_input::cases(),
+        newer::cases(),
     ]
     .concat();
     for case in &mut all {

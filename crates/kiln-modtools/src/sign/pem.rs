@@ -35,7 +35,10 @@ fn label<'a>(line: &'a [u8], start: &[u8]) -> Option<&'a [u8]> {
 
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let end = text.iter().position(|&b| b == b'=').unwrap_or(text.len());
-    if text.len() % 4 != 0 || text.len() - end > 2 || text[end..].iter().any(|&b| b != b'=') {
+    if !text.len().is_multiple_of(4)
+        || text.len() - end > 2
+        || text[end..].iter().any(|&b| b != b'=')
+    {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

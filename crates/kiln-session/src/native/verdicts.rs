@@ -1,8 +1,8 @@
 //! Which programs were met, and with what verdict: kept in the cache directory, one line for each.
 //!
 //! A line is the program's identity (32 hexadecimal digits), a blank and one digit: 0 Kiln's own did
-//! otherwise, 1 it did the same, 3 it did otherwise and a person was told. The last line about a
-//! program counts. Lines are only ever added, each in one write, so that several Kilns can do it.
+//! otherwise, 1 it did the same, 2 it cannot run on this machine, 3 it did otherwise and a person was
+//! told. The last line about a program counts. Lines are only ever added, each in one write, so that several Kilns can do it.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -23,6 +23,8 @@ pub(super) enum Verdict {
     Differs = 0,
     /// Kiln's own did the same.
     Same = 1,
+    /// It cannot run here.
+    CannotRun = 2,
     /// Kiln's own did otherwise, and a person was told.
     Told = 3,
 }
@@ -68,6 +70,7 @@ fn read(dir: &Path) -> HashMap<u128, Verdict> {
         let (identity, digit) = l.split_once(' ')?;
         let verdict = match digit {
             "1" => Verdict::Same,
+            "2" => Verdict::CannotRun,
             "3" => Verdict::Told,
             _ => Verdict::Differs,
         };

@@ -1,0 +1,142 @@
+//! Kernel trees beyond those that the machine has installed: set up by `scripts/test-trees`, made
+//! ready here for the cases to be run on them.
+//!
+//! - 5.10: Debian's header packages in a store of Kiln's own, far from the place they were made for.
+//!   Its makefiles ask for a compiler of their time; the machine's own gcc bears that name in the cases.
+//! - 6.1-arm64, 6.12-arm64: header packages for another architecture alone, with a cross compiler of
+//!   this machine. The reference, which could do nothing there, sees this machine's host tools in them.
+//! - 7.2: a folder with a whole newer Debian, in which both programs run (`chroot`).
+//!
+//! It knows where `scripts/test-trees` leaves things, and nothing of what is in them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cache;
+use crate::host::{self, KernelTree};
+
+/// The series that there can be, each asked for by name.
+pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2"];
+
+/// The tree of one of [`FAR`], ready. `subject` is the program under test, which adds it to a store.
+///
+/// # Errors
+/// In words: what is not there and the command that gets it.
+pub fn tree(series: &str, subject: &Path) -> Result<KernelTree, String> {
+    match series {
+        "5.10" => stored(series, subject),
+        "6.1-arm64" | "6.12-arm64" => foreign(series),
+        "7.2" => in_folder(series),
+        _ => Err(format!("there is no tree of {series}")),
+    }
+}
+
+/// Where `scripts/test-trees` leaves its trees.
+fn made(name: &str) -> Result<PathBuf, String> {
+    let dir = cache::dir().join("trees").join(name);
+    match dir.join(".ready").exists() {
+        true => Ok(dir),
+        false => Err(format!("{} is not there (scripts/test-trees --long {name})", dir.display())),
+    }
+}
+
+/// A store that any user can reach, which a home is not.
+fn stored(series: &str, subject: &Path) -> Result<KernelTree, String> {
+    let debs = made("5.10-amd64")?.join("debs");
+    let files: Vec<PathBuf> = fs::read_dir(&debs)
+        .map_err(|e| format!("{}: {e} (scripts/test-trees makes it)", debs.display()))?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .collect();
+    let data = cache::work_root().join("data");
+    let name = format!("{series}-test");
+    let entry = data.join("kiln/kernels").join(&name);
+    let _lock = cache::lock(&cache::work_root().join("locks/store")).map_err(|e| e.to_string())?;
+    if !entry.join("entry.json").exists() {
+        let mut add = Command::new(subject);
+        add.args(["kernels", "add", "--name", &name]).args(&files).env("XDG_DATA_HOME", &data);
+        done(&mut add)?;
+    }
+    let src = entry.join("root/usr/src");
+    let dir = configured(&src)?;
+    read_only(&src)?;
+    // As `.kernelvariables` there names it; any gcc of today builds that kernel's modules.
+    let gcc = host::find_program("gcc").ok_or("there is no gcc")?;
+    Ok(KernelTree {
+        programs: vec![("gcc-10".to_owned(), gcc)],
+        ..KernelTree::at(series, &dir, None)
+    })
+}
+
+fn foreign(series: &str) -> Result<KernelTree, String> {
+    if !host::is_root() {
+        return Err("exchanging host tools for the reference needs root".to_owned());
+    }
+    let root = made(series)?.join("root/usr");
+    let native = made(&format!("{series}-native"))?.join("root/usr/lib");
+    let kbuild = fs::read_dir(&native)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.file_name()))
+        .find(|n| n.to_string_lossy().starts_with("linux-kbuild-"))
+        .ok_or_else(|| format!("{}: no host tools", native.display()))?;
+    let dir = configured(&root.join("src"))?;
+    read_only(&root)?;
+    Ok(KernelTree {
+        // 6.1 does not say so itself.
+        env: vec![("CROSS_COMPILE".to_owned(), "aarch64-linux-gnu-".to_owned())],
+        exchanged: Some((native.join(&kbuild), root.join("lib").join(&kbuild))),
+        ..KernelTree::at(series, &dir, None)
+    })
+}
+
+fn in_folder(series: &str) -> Result<KernelTree, String> {
+    if !host::is_root() {
+        return Err("running in a Debian folder needs root".to_owned());
+    }
+    let folder = made("trixie")?.join("root");
+    let outside = configured(&folder.join("usr/src"))?;
+    let work = cache::work_root();
+    let inside = folder.join(work.strip_prefix("/").unwrap_or(&work));
+    fs::create_dir_all(&work).map_err(|e| e.to_string())?;
+    fs::create_dir_all(&inside).map_err(|e| e.to_string())?;
+    // Shared, so that a file system that a case has of its own shows in the folder too. All this is
+    // seen by this process and its children only.
+    let line = "set -e; mount --bind \"$1\" \"$1\"; mount --make-shared \"$1\"; \
+        mount --bind \"$1\" \"$2\"; mount -t proc proc \"$3/proc\"; mount --rbind /dev \"$3/dev\"";
+    let own = "KILN_TEST_GUARDED";
+    if std::env::var_os(own).is_none() {
+        return Err("mounts cannot be made here without showing outside".to_owned());
+    }
+    done(Command::new("sh").args(["-c", line, "sh"]).arg(&work).arg(&inside).arg(&folder))?;
+    read_only(&folder.join("usr/src"))?;
+    read_only(&folder.join("usr/lib"))?;
+    Ok(KernelTree::at(series, &outside, Some(folder)))
+}
+
+/// The directory below `src` that is configured; there is one.
+fn configured(src: &Path) -> Result<PathBuf, String> {
+    fs::read_dir(src)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .find(|d| d.join("include/config/auto.conf").exists())
+        .ok_or_else(|| format!("{}: holds no kernel headers", src.display()))
+}
+
+/// Where the harness has mounts of its own, the tree is kept from being written.
+fn read_only(dir: &Path) -> Result<(), String> {
+    if !host::is_root() || std::env::var_os("KILN_TEST_GUARDED").is_none() {
+        return Ok(());
+    }
+    let line = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\"";
+    done(Command::new("sh").args(["-c", line, "sh"]).arg(dir))
+}
+
+fn done(command: &mut Command) -> Result<(), String> {
+    let out = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
+    match out.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()),
+    }
+}

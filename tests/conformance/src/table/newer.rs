@@ -1,0 +1,55 @@
+//! What the current document has and older kernels have not: another output directory, the kernel's
+//! Makefile named with -f or included, symbol versions in both forms. On trees from 6.13 on, of which
+//! the tests have one in a folder of its own.
+
+use kiln_testkit::Case;
+
+use super::hello;
+
+const NEW: &[&str] = &["7.2"];
+
+const MO: &str = "make -C $KDIR M=$DIR MO=$TOP/out";
+
+/// The cases.
+pub fn cases() -> Vec<Case> {
+    let new = |name: &str| hello(&format!("newer/{name}")).only(NEW);
+    let versions = |name: &str, words: &str| {
+        let line = format!("make -C $KDIR M=$DIR CONFIG_MODVERSIONS=y {words}");
+        Case::new(&format!("newer/{name}")).example("two-modules").only(NEW).run(&line).run(&line)
+    };
+    vec![
+        new("MO").run(MO).run(MO).run("cd $TOP/out && make").run(&format!("{MO} clean")),
+        new("MO-relative").run("make -C $KDIR M=$DIR MO=out").run("make -C $KDIR M=$DIR MO=out"),
+        new("MO-in-environment").run("MO=$TOP/out make -C $KDIR M=$DIR"),
+        new("MO-over-a-Makefile-of-ones-own")
+            .file("../out/Makefile", "all:\n\t@echo mine\n")
+            .run(MO),
+        new("MO-with-directories")
+            .file("Kbuild", "obj-m := hello.o\nobj-y += sub/\n")
+            .file("sub/Kbuild", "obj-m := inner.o\n")
+            .file("sub/inner.c", super::MINIMAL)
+            .run(MO)
+            .run(MO),
+        new("MO-after-a-build-beside-the-sources").build("").run(MO),
+        new("MO-install").run(MO).run(&format!("{MO} modules_install INSTALL_MOD_PATH=$TOP/root")),
+        new("f-here")
+            .run("make -f $KDIR/Makefile M=$DIR")
+            .run("make -f $KDIR/Makefile M=$DIR")
+            .run("make -f $KDIR/Makefile M=$DIR clean"),
+        new("f-relative").run("make -f $KDIR/Makefile M=."),
+        new("f-from-elsewhere")
+            .run("mkdir $TOP/else; cd $TOP/else; make -f $KDIR/Makefile M=$DIR")
+            .run("cd $TOP/else; make -f $KDIR/Makefile M=$DIR")
+            .run("cd $TOP/else; make"),
+        Case::new("newer/include-install")
+            .example("include-kernel-makefile")
+            .only(NEW)
+            .run("make KDIR=$KDIR")
+            .run("make KDIR=$KDIR")
+            .run("make KDIR=$KDIR modules_install INSTALL_MOD_PATH=$TOP/root")
+            .run("make KDIR=$KDIR clean"),
+        versions("versions-basic", "CONFIG_BASIC_MODVERSIONS=y"),
+        versions("versions-extended", "CONFIG_EXTENDED_MODVERSIONS=y"),
+        versions("versions-both", "CONFIG_BASIC_MODVERSIONS=y CONFIG_EXTENDED_MODVERSIONS=y"),
+    ]
+}

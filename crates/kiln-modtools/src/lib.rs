@@ -11,6 +11,7 @@
 pub mod elf;
 pub mod errno;
 pub mod fixdep;
+pub mod gendwarfksyms;
 pub mod genksyms;
 pub mod helpers;
 pub mod host;
@@ -28,6 +29,7 @@ pub type Main = fn(args: &[Vec<u8>], host: &mut dyn Host) -> i32;
 pub const TOOLS: &[(&str, Main)] = &[
     ("check-local-export", helpers::check_local_export),
     ("fixdep", fixdep::main),
+    ("gendwarfksyms", gendwarfksyms::main),
     ("genksyms", genksyms::main),
     ("modpost", modpost::main),
     ("modules-check.sh", helpers::modules_check),

@@ -11,7 +11,7 @@
 //! It does not know where the text comes from, nor what is done with the CRCs.
 
 mod automaton;
-mod crc;
+pub(crate) mod crc;
 mod flavor;
 mod grammar;
 mod lexer;

@@ -1,0 +1,658 @@
+//! From a debugging entry to its text: each kind of entry says a few words, and the types that it
+//! refers to say theirs in between.
+//!
+//! Work that is still to be done stands on a list of steps, so that no depth of types in a file is
+//! depth of calls here. The texts, their order and the places where the original's state shows in them
+//! (a comma that is missing because a list was continued from inside itself, a name that reaches too
+//! far) are those of `scripts/gendwarfksyms/dwarf.c` of Linux 7.2.
+//!
+//! It does not know which entries are exported symbols, nor what is done with the texts.
+
+use gimli::constants as dw;
+
+use super::dies::{Dies, Index, NONE};
+use super::entries::{Id, Map, Piece, State};
+use super::report::{Fault, Report, pointer};
+use super::rules::{Kind, Rules, number};
+use rustc_hash::FxHashMap;
+
+/// More steps than any kernel's types leave undone at a time.
+const MOST_STEPS: usize = 1 << 20;
+
+/// What an entry's children are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Subranges,
+    Parameters,
+    Enumerators,
+    Members,
+    /// Members and variant parts; whatever else a structure may hold is passed over.
+    Structure,
+    All,
+}
+
+/// What is to be restored after a type.
+#[derive(Clone, Copy, Debug)]
+struct Saved {
+    expand: bool,
+    enumeration: Id,
+}
+
+/// Something that is still to be done.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    /// The type that `DW_AT_type` names.
+    Target { entry: Id, die: Index },
+    /// The type itself.
+    Type { parent: Id, die: Index },
+    /// The children from `next` on.
+    Children { entry: Id, next: Index, end: Index, list: List },
+    /// What follows the type of a parameter or member.
+    ListTail { entry: Id, die: Index, name: Option<&'a [u8]> },
+    /// What follows the sizes of an array.
+    ArrayBody { entry: Id, die: Index },
+    /// What follows the parameters.
+    Result { entry: Id, die: Index },
+    /// The closing brace, and the sizes if they are shown.
+    Close { entry: Id, die: Index, sizes: bool },
+    /// The closing brace of a variant.
+    CloseVariant { entry: Id, die: Index },
+    /// The type is done.
+    Finish { entry: Id, parent: Id, saved: Saved },
+    /// The pieces of a finished entry from `next` on.
+    Replay { entry: Id, next: u32 },
+    /// The finished entry has been gone through.
+    Replayed { entry: Id, parent: Id, saved: Saved },
+}
+
+/// The walk over the entries of one object.
+pub struct Walk<'a, 'r> {
+    /// The debugging entries.
+    pub dies: &'a Dies<'a>,
+    /// The texts.
+    pub map: Map,
+    /// The rules of `--stable`.
+    pub rules: &'r Rules,
+    /// Standard error.
+    pub report: &'r mut Report,
+    /// Whether finished entries are gone through again when they are met again, as the original does.
+    /// Nothing but dumps, statistics and names such as `__kabi_reserved` shows it.
+    pub exact: bool,
+    /// The unit whose symbols are being looked at; types of later ones have no names yet.
+    pub unit: usize,
+    /// Which source files of `DW_AT_decl_file` are `.c` files, as far as asked.
+    pub private_files: FxHashMap<u64, bool>,
+    files: Option<(usize, Vec<bool>)>,
+    steps: Vec<Step<'a>>,
+    is_first: bool,
+    expand: bool,
+    enumeration: Id,
+    /// The name that a renamed member had: it outlives the member.
+    pub(super) original_name: Option<&'a [u8]>,
+    expanded: Vec<u32>,
+    turn: u32,
+}
+
+impl<'a, 'r> Walk<'a, 'r> {
+    /// A walk that has not begun.
+    pub fn new(
+        dies: &'a Dies<'a>,
+        rules: &'r Rules,
+        report: &'r mut Report,
+        exact: bool,
+    ) -> Self {
+        let joins = !report.wants_map();
+        Walk {
+            dies,
+            map: Map::new(dies.dies.len(), joins),
+            rules,
+            report,
+            exact,
+            unit: 0,
+            private_files: FxHashMap::default(),
+            files: None,
+            steps: Vec::new(),
+            is_first: false,
+            expand: true,
+            enumeration: NONE,
+            original_name: None,
+            expanded: vec![0; dies.dies.len()],
+            turn: 0,
+        }
+    }
+
+    fn is_stable(&self) -> bool {
+        self.report.settings.stable
+    }
+
+    /// Begins a symbol: nothing has been expanded for it.
+    pub fn begin(&mut self) {
+        self.expand = true;
+        self.enumeration = NONE;
+        self.turn += 1;
+    }
+
+    /// Makes the text of a function from its parameters and result.
+    pub fn subprogram(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        self.subroutine(entry, die, b"subprogram")?;
+        self.run()
+    }
+
+    /// Makes the text of a variable from its type.
+    pub fn variable(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        self.say(entry, b"variable ")?;
+        self.later(&[Step::Target { entry, die }])?;
+        self.run()
+    }
+
+    fn run(&mut self) -> Result<(), Fault> {
+        while let Some(step) = self.steps.pop() {
+            self.step(step)?;
+        }
+        Ok(())
+    }
+
+    /// Notes steps that are to be done in this order before those noted earlier.
+    fn later(&mut self, steps: &[Step<'a>]) -> Result<(), Fault> {
+        if self.steps.len() > MOST_STEPS {
+            return Err(Fault::new("process_type", "types nest too deeply"));
+        }
+        self.steps.extend(steps.iter().rev());
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step<'a>) -> Result<(), Fault> {
+        match step {
+            Step::Target { entry, die } => match self.target(die)? {
+                Some(target) => self.process_type(entry, target),
+                // Compilers leave out the type of what is void.
+                None => self.say(entry, b"base_type void"),
+            },
+            Step::Type { parent, die } => self.process_type(parent, die),
+            Step::Children { entry, next, end, list } => self.children(entry, next, end, list),
+            Step::ListTail { entry, die, name } => self.list_tail(entry, die, name),
+            Step::ArrayBody { entry, die } => {
+                self.say(entry, b" {")?;
+                self.line_break(entry, 1);
+                self.later(&[Step::Target { entry, die }, Step::Close { entry, die, sizes: false }])
+            }
+            Step::Result { entry, die } => {
+                self.line_break(entry, -1);
+                self.say(entry, b")")?;
+                self.line_break(entry, 0);
+                self.say(entry, b"-> ")?;
+                self.later(&[Step::Target { entry, die }])
+            }
+            Step::Close { entry, die, sizes } => {
+                self.line_break(entry, -1);
+                self.say(entry, b"}")?;
+                if sizes {
+                    self.byte_size(entry, die)?;
+                    self.attribute(entry, die, dw::DW_AT_alignment, "alignment")?;
+                }
+                Ok(())
+            }
+            Step::CloseVariant { entry, die } => {
+                self.line_break(entry, -1);
+                self.say(entry, b"}")?;
+                self.attribute(entry, die, dw::DW_AT_discr_value, "discr_value")
+            }
+            Step::Finish { entry, parent, saved } => {
+                let die = self.map.get(entry).die;
+                let tag = self.dies.tag(die);
+                if self.report.wants_map() {
+                    let parent = pointer((parent != NONE).then_some(parent));
+                    let at = self.dies.get(die).at;
+                    let note = format!(
+                        "parent {parent} cache {} die addr {at:#x} tag {tag:x}",
+                        pointer(Some(entry))
+                    );
+                    self.report.map_note(91, note.as_bytes());
+                }
+                self.map.close(entry, tag);
+                self.leave(entry, parent, saved);
+                Ok(())
+            }
+            Step::Replay { entry, next } => self.replay(entry, next),
+            Step::Replayed { entry, parent, saved } => {
+                self.leave(entry, parent, saved);
+                Ok(())
+            }
+        }
+    }
+
+    fn leave(&mut self, entry: Id, parent: Id, saved: Saved) {
+        if parent != NONE {
+            let die = self.map.get(entry).die;
+            self.map.add(parent, Piece::Die(die));
+        }
+        (self.expand, self.enumeration) = (saved.expand, saved.enumeration);
+    }
+
+    /// The entry that `DW_AT_type` names.
+    pub fn target(&self, die: Index) -> Result<Option<Index>, Fault> {
+        match self.dies.target(die) {
+            NONE => Ok(None),
+            at => self.at(at).map(Some),
+        }
+    }
+
+    /// The entry at an address.
+    pub fn at(&self, at: u32) -> Result<Index, Fault> {
+        self.dies.find(at).ok_or_else(|| missing(at))
+    }
+
+    /// Says a piece of a type's text.
+    fn say(&mut self, entry: Id, text: &[u8]) -> Result<(), Fault> {
+        self.report.dump(text);
+        if entry == NONE {
+            return Ok(());
+        }
+        if self.report.wants_map() {
+            let head = format!("cache {} string '", pointer(Some(entry)));
+            self.report.map_note(91, &[head.as_bytes(), text, b"'"].concat());
+        }
+        self.map.add_text(entry, text)
+    }
+
+    fn line_break(&mut self, entry: Id, by: i8) {
+        self.report.line_break(by);
+        if entry != NONE {
+            self.map.add(entry, Piece::Break(by));
+        }
+    }
+
+    /// Finds the full name of an entry's type, once.
+    fn name_entry(&mut self, entry: Id, die: Index) -> Result<(u32, u32), Fault> {
+        if let Some(name) = self.map.get(entry).name {
+            return Ok(name);
+        }
+        let name = self.full_name(die)?;
+        let name = self.map.keep(&name)?;
+        self.map.entries[entry as usize].name = Some(name);
+        Ok(name)
+    }
+
+    fn say_name(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        let name = self.name_entry(entry, die)?;
+        if name.1 != 0 {
+            self.say(entry, b" ")?;
+        }
+        let name = self.map.text(name).to_vec();
+        self.say(entry, &name)
+    }
+
+    fn entry_name(&self, entry: Id) -> &[u8] {
+        if entry == NONE {
+            return b"";
+        }
+        self.map.get(entry).name.map_or(b"", |name| self.map.text(name))
+    }
+
+    fn attribute(
+        &mut self,
+        entry: Id,
+        die: Index,
+        attr: gimli::DwAt,
+        name: &str,
+    ) -> Result<(), Fault> {
+        match self.dies.attr(die, attr) {
+            Some(value) => self.say(entry, format!(" {name}({value})").as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn byte_size(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        let Some(mut size) = self.dies.attr(die, dw::DW_AT_byte_size) else { return Ok(()) };
+        if self.is_stable()
+            && let Some(rule) = self.rules.find(Kind::ByteSize, self.entry_name(entry))
+        {
+            size = number(rule)?;
+        }
+        self.say(entry, format!(" byte_size({size})").as_bytes())
+    }
+
+    fn process_type(&mut self, parent: Id, die: Index) -> Result<(), Fault> {
+        let saved = Saved { expand: self.expand, enumeration: self.enumeration };
+        let tag = gimli::DwTag(self.dies.tag(die));
+        let mut want = State::Complete;
+        let is_expandable = matches!(
+            tag,
+            dw::DW_TAG_class_type
+                | dw::DW_TAG_structure_type
+                | dw::DW_TAG_union_type
+                | dw::DW_TAG_enumeration_type
+        );
+        if is_expandable {
+            // Once for each symbol is enough to notice a change.
+            if self.expanded[die as usize] == self.turn {
+                self.expand = false;
+            }
+            if self.expand {
+                self.expanded[die as usize] = self.turn;
+            } else {
+                want = State::Unexpanded;
+            }
+        }
+        if !self.exact && (want == State::Unexpanded || self.map.find(die, want).is_some()) {
+            // Going through it again would change nothing, and a type that is named is shown by its
+            // complete text in any case.
+            if parent != NONE {
+                self.map.add(parent, Piece::Die(die));
+            }
+            (self.expand, self.enumeration) = (saved.expand, saved.enumeration);
+            return Ok(());
+        }
+        if let Some(entry) = self.map.find(die, want) {
+            self.report.hits = self.report.hits.wrapping_add(1);
+            if self.report.wants_map() {
+                let at = self.dies.get(die).at;
+                let note = format!("cached addr {at:#x} tag {:x} -- {}", tag.0, want.name());
+                self.report.map_note(92, note.as_bytes());
+            }
+            return self.later(&[
+                Step::Replay { entry, next: 0 },
+                Step::Replayed { entry, parent, saved },
+            ]);
+        }
+        self.report.misses = self.report.misses.wrapping_add(1);
+        let entry = self.map.open(die, want);
+        if self.report.wants_map() {
+            let at = self.dies.get(die).at;
+            let (from, to) = (State::Incomplete.name(), want.name());
+            let note = format!("addr {at:#x} tag {:x} -- {from} -> {to}", tag.0);
+            self.report.map_note(92, note.as_bytes());
+        }
+        self.later(&[Step::Finish { entry, parent, saved }])?;
+        self.open_type(entry, die, tag)
+    }
+
+    fn open_type(&mut self, entry: Id, die: Index, tag: gimli::DwTag) -> Result<(), Fault> {
+        match tag {
+            dw::DW_TAG_class_type => self.structure(entry, die, b"class_type", List::Structure),
+            dw::DW_TAG_structure_type => {
+                self.structure(entry, die, b"structure_type", List::Structure)
+            }
+            dw::DW_TAG_union_type => match self.union_replacement(die)? {
+                super::kabi::Union::Normal => {
+                    self.structure(entry, die, b"union_type", List::Structure)
+                }
+                super::kabi::Union::Ignored => Ok(()),
+                super::kabi::Union::Reserved(placeholder) => {
+                    self.later(&[Step::Type { parent: entry, die: placeholder }])
+                }
+            },
+            dw::DW_TAG_enumeration_type => {
+                self.structure(entry, die, b"enumeration_type", List::Enumerators)
+            }
+            dw::DW_TAG_enumerator => self.enumerator(entry, die),
+            dw::DW_TAG_formal_parameter => self.list_item(entry, die, b"formal_parameter "),
+            dw::DW_TAG_member => self.list_item(entry, die, b"member "),
+            dw::DW_TAG_subrange_type => self.subrange(entry, die),
+            dw::DW_TAG_variant => {
+                self.comma(entry)?;
+                self.say(entry, b"variant {")?;
+                self.line_break(entry, 1);
+                let list = self.list(entry, die, List::Members);
+                self.later(&[list, Step::CloseVariant { entry, die }])
+            }
+            dw::DW_TAG_variant_part => {
+                self.comma(entry)?;
+                self.say(entry, b"variant_part {")?;
+                self.line_break(entry, 1);
+                let list = self.list(entry, die, List::All);
+                self.later(&[list, Step::Close { entry, die, sizes: false }])
+            }
+            dw::DW_TAG_array_type => {
+                self.say(entry, b"array_type")?;
+                let list = self.list(entry, die, List::Subranges);
+                self.later(&[list, Step::ArrayBody { entry, die }])
+            }
+            dw::DW_TAG_base_type => {
+                self.say(entry, b"base_type")?;
+                self.say_name(entry, die)?;
+                self.byte_size(entry, die)?;
+                self.attribute(entry, die, dw::DW_AT_encoding, "encoding")?;
+                self.attribute(entry, die, dw::DW_AT_alignment, "alignment")
+            }
+            dw::DW_TAG_subroutine_type => self.subroutine(entry, die, b"subroutine_type"),
+            dw::DW_TAG_unspecified_type => self.say(entry, b"unspecified_type"),
+            _ => {
+                let Some(word) = modifier(tag) else {
+                    let text = format!("unexpected type: {:x}", tag.0);
+                    return Err(Fault::new("process_type", text));
+                };
+                self.say(entry, word)?;
+                self.say_name(entry, die)?;
+                self.say(entry, b" {")?;
+                self.line_break(entry, 1);
+                self.later(&[Step::Target { entry, die }, Step::Close { entry, die, sizes: true }])
+            }
+        }
+    }
+
+    /// Begins a list of children.
+    fn list(&mut self, entry: Id, die: Index, list: List) -> Step<'a> {
+        self.is_first = true;
+        let (next, end) = self.dies.children(die);
+        Step::Children { entry, next, end, list }
+    }
+
+    fn children(&mut self, entry: Id, next: Index, end: Index, list: List) -> Result<(), Fault> {
+        let mut next = next;
+        while next < end {
+            let die = next;
+            next = self.dies.get(die).end;
+            let tag = gimli::DwTag(self.dies.tag(die));
+            let takes = match list {
+                List::Subranges => tag == dw::DW_TAG_subrange_type,
+                List::Parameters => tag == dw::DW_TAG_formal_parameter,
+                List::Enumerators => tag == dw::DW_TAG_enumerator,
+                List::Members => tag == dw::DW_TAG_member,
+                List::All => true,
+                List::Structure => match tag {
+                    dw::DW_TAG_member => !self.is_ignored(die)?,
+                    dw::DW_TAG_variant_part => true,
+                    dw::DW_TAG_class_type
+                    | dw::DW_TAG_enumeration_type
+                    | dw::DW_TAG_structure_type
+                    | dw::DW_TAG_template_type_parameter
+                    | dw::DW_TAG_union_type
+                    | dw::DW_TAG_subprogram => false,
+                    _ => {
+                        let text = format!("unexpected structure_type child: {:x}", tag.0);
+                        return Err(Fault::new("___process_structure_type", text));
+                    }
+                },
+            };
+            if takes {
+                return self.later(&[
+                    Step::Type { parent: entry, die },
+                    Step::Children { entry, next, end, list },
+                ]);
+            }
+        }
+        self.is_first = false;
+        Ok(())
+    }
+
+    fn comma(&mut self, entry: Id) -> Result<(), Fault> {
+        if self.is_first {
+            self.is_first = false;
+            return Ok(());
+        }
+        self.say(entry, b" ,")?;
+        self.line_break(entry, 0);
+        Ok(())
+    }
+
+    /// A parameter or member.
+    fn list_item(&mut self, entry: Id, die: Index, word: &[u8]) -> Result<(), Fault> {
+        let mut name = self.dies.name(die);
+        if self.is_stable() {
+            name = name.filter(|name| !name.starts_with(super::kabi::PREFIX));
+            self.original_name = None;
+        }
+        self.comma(entry)?;
+        self.say(entry, word)?;
+        self.later(&[Step::Target { entry, die }, Step::ListTail { entry, die, name }])
+    }
+
+    fn list_tail(&mut self, entry: Id, die: Index, name: Option<&'a [u8]>) -> Result<(), Fault> {
+        // Whatever was renamed last inside of the type counts, also behind a pointer.
+        let renamed = self.original_name.filter(|_| self.is_stable());
+        if let Some(name) = renamed.or(name) {
+            self.say(entry, b" ")?;
+            self.say(entry, name)?;
+        }
+        self.attribute(entry, die, dw::DW_AT_accessibility, "accessibility")?;
+        self.attribute(entry, die, dw::DW_AT_bit_size, "bit_size")?;
+        self.attribute(entry, die, dw::DW_AT_data_bit_offset, "data_bit_offset")?;
+        self.attribute(entry, die, dw::DW_AT_data_member_location, "data_member_location")
+    }
+
+    fn subrange(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        let count = self.dies.attr(die, dw::DW_AT_count);
+        let bound = self.dies.attr(die, dw::DW_AT_upper_bound);
+        match count.or(bound.map(|last| last.wrapping_add(1))) {
+            Some(count) => self.say(entry, format!("[{count}]").as_bytes()),
+            None => self.say(entry, b"[]"),
+        }
+    }
+
+    fn subroutine(&mut self, entry: Id, die: Index, word: &[u8]) -> Result<(), Fault> {
+        self.say(entry, word)?;
+        self.say(entry, b" (")?;
+        self.line_break(entry, 1);
+        let list = self.list(entry, die, List::Parameters);
+        self.later(&[list, Step::Result { entry, die }])
+    }
+
+    fn structure(
+        &mut self,
+        entry: Id,
+        die: Index,
+        word: &[u8],
+        list: List,
+    ) -> Result<(), Fault> {
+        self.say(entry, word)?;
+        self.say_name(entry, die)?;
+        self.say(entry, b" {")?;
+        self.line_break(entry, 1);
+        let sizes = self.expand && self.is_definition(entry, die)?;
+        if !sizes {
+            return self.later(&[Step::Close { entry, die, sizes }]);
+        }
+        self.enumeration = entry;
+        let list = self.list(entry, die, list);
+        self.later(&[list, Step::Close { entry, die, sizes }])
+    }
+
+    fn enumerator(&mut self, entry: Id, die: Index) -> Result<(), Fault> {
+        let mut value = None;
+        if self.is_stable() {
+            self.name_entry(entry, die)?;
+            let (of, name) = (self.entry_name(self.enumeration), self.entry_name(entry));
+            if self.rules.find_enumerator(Kind::EnumeratorIgnore, of, name).is_some() {
+                return Ok(());
+            }
+            let rule = self.rules.find_enumerator(Kind::EnumeratorValue, of, name);
+            value = rule.map(number).transpose()?;
+        }
+        self.comma(entry)?;
+        self.say(entry, b"enumerator")?;
+        self.say_name(entry, die)?;
+        if let Some(value) = value.or_else(|| self.dies.attr(die, dw::DW_AT_const_value)) {
+            self.say(entry, b" = ")?;
+            self.say(entry, value.to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Whether a type's members are shown: not those of declarations, nor of types that a `.c` file
+    /// keeps to itself.
+    fn is_definition(&mut self, entry: Id, die: Index) -> Result<bool, Fault> {
+        if self.dies.is_declaration(die) {
+            return Ok(false);
+        }
+        if self.is_stable()
+            && self.rules.find(Kind::DeclarationOnly, self.entry_name(entry)).is_some()
+        {
+            return Ok(false);
+        }
+        let Some(file) = self.dies.attr(die, dw::DW_AT_decl_file) else { return Ok(true) };
+        if let Some(&is_private) = self.private_files.get(&file) {
+            return Ok(!is_private);
+        }
+        let unit = self.dies.unit_of(self.dies.get(die).at);
+        if self.files.as_ref().is_none_or(|(of, _)| *of != unit) {
+            self.files = Some((unit, self.dies.source_files(die)?));
+        }
+        let files = self.files.as_ref().map_or(&[][..], |(_, files)| files);
+        let Some(&is_private) = usize::try_from(file).ok().and_then(|file| files.get(file)) else {
+            let text = "dwarf_filesrc failed: 'invalid line index'";
+            return Err(Fault::new("is_definition_private", text));
+        };
+        self.private_files.insert(file, is_private);
+        Ok(!is_private)
+    }
+
+    /// Goes through a finished entry as if it were made again.
+    fn replay(&mut self, entry: Id, next: u32) -> Result<(), Fault> {
+        let mut next = next as usize;
+        while let Some(&piece) = self.map.get(entry).pieces.get(next) {
+            next += 1;
+            match piece {
+                Piece::Text(start, len) => {
+                    if self.report.settings.dump_dies {
+                        let text = self.map.text((start, len));
+                        if self.report.wants_map() {
+                            let head = format!("cache {} STRING '", pointer(Some(entry)));
+                            let note = [head.as_bytes(), text, b"'"].concat();
+                            self.report.map_note(94, &note);
+                        }
+                        self.report.dump(text);
+                    }
+                }
+                Piece::Break(by) => self.report.line_break(by),
+                Piece::Die(die) => {
+                    if self.report.wants_map() {
+                        let (at, tag) = (self.dies.get(die).at, self.dies.tag(die));
+                        let entry = pointer(Some(entry));
+                        let note = format!("cache {entry} DIE addr {at:x} tag {tag:x}");
+                        self.report.map_note(94, note.as_bytes());
+                    }
+                    return self.later(&[
+                        Step::Type { parent: NONE, die },
+                        Step::Replay { entry, next: next as u32 },
+                    ]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error for a reference that leads to no entry. The caller tries again with all entries read.
+fn missing(at: u32) -> Fault {
+    Fault::new("process_type", format!("no debugging entry at {at:#x}"))
+}
+
+/// The word for a type that only changes or names another.
+fn modifier(tag: gimli::DwTag) -> Option<&'static [u8]> {
+    Some(match tag {
+        dw::DW_TAG_atomic_type => b"atomic_type",
+        dw::DW_TAG_const_type => b"const_type",
+        dw::DW_TAG_immutable_type => b"immutable_type",
+        dw::DW_TAG_packed_type => b"packed_type",
+        dw::DW_TAG_pointer_type => b"pointer_type",
+        dw::DW_TAG_reference_type => b"reference_type",
+        dw::DW_TAG_restrict_type => b"restrict_type",
+        dw::DW_TAG_rvalue_reference_type => b"rvalue_reference_type",
+        dw::DW_TAG_shared_type => b"shared_type",
+        dw::DW_TAG_volatile_type => b"volatile_type",
+        dw::DW_TAG_template_type_parameter => b"template_type_parameter_type",
+        dw::DW_TAG_typedef => b"typedef_type",
+        _ => return None,
+    })
+}

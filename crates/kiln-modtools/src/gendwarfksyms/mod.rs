@@ -3,9 +3,10 @@
 //! The CRC sums a text of the symbol's type with every type in it written out, so that it changes when
 //! the binary interface does; unlike genksyms it reads what the compiler made of the source, and so
 //! serves Rust as well as C. The phases are the files: `object` finds the sections and applies their
-//! relocations (`reloc`), `dies` reads the debugging entries into a table, `symbols` holds the exported
-//! symbols, `scan` finds their entries, `walk` makes the texts (`kabi` and `rules` where a distribution
-//! keeps an interface stable) in a map (`entries`), `types` collects the named types, `versions` sums.
+//! relocations (`reloc`), `reader` reads the debugging entries into a table (`dies`), `symbols` holds the
+//! exported symbols, `scan` finds their entries, `walk` and `shapes` make the texts (`kabi` and `rules`
+//! where a distribution keeps an interface stable) in a map (`entries`), `types` collects the named
+//! types, `versions` sums.
 //! `options` is the command line, `report` standard error.
 //!
 //! Source of the behaviour: `scripts/gendwarfksyms` of Linux 7.2 with elfutils 0.188, and the program
@@ -16,10 +17,12 @@ mod entries;
 mod kabi;
 mod object;
 mod options;
+mod reader;
 mod reloc;
 mod report;
 mod rules;
 mod scan;
+mod shapes;
 mod symbols;
 mod types;
 mod versions;
@@ -27,7 +30,6 @@ mod walk;
 
 use crate::elf::Elf;
 use crate::{Host, errno};
-use dies::Dies;
 use object::Sections;
 use options::Request;
 use report::{Fault, Report};
@@ -85,8 +87,10 @@ impl Run {
     /// Takes an object; `file` is its name.
     fn object(&mut self, file: &[u8], data: Vec<u8>) -> Result<(), Fault> {
         let elf = Elf::parse(data).map_err(|error| {
-            let text = format!("dwfl_report_offline failed for '{}': {error}", file.escape_ascii());
-            Fault::new("main", text)
+            let text = error.to_string();
+            let parts: [&[u8]; 4] =
+                [b"dwfl_report_offline failed for '", file, b"': ", text.as_bytes()];
+            Fault::of("main", &parts)
         })?;
         self.symbols.locate(&elf, &mut self.report);
         let rules = match object::rules(&elf) {
@@ -137,7 +141,7 @@ impl Run {
         file: &[u8],
         exact: bool,
     ) -> Result<bool, Fault> {
-        let dies = Dies::read(sections, exact, file)?;
+        let dies = reader::read(sections, exact, file)?;
         let mut walk = Walk::new(&dies, rules, &mut self.report, exact);
         let mut names = 0;
         for number in 0..dies.units.len() {

@@ -125,8 +125,9 @@ fn unpack(elf: &Elf, section: &Section, name: &[u8], file: &[u8]) -> Result<Vec<
     if is_zlib {
         flate2::read::ZlibDecoder::new(packed).take(size).read_to_end(&mut data).map_err(failed)?;
     } else {
-        let reader = ruzstd::decoding::StreamingDecoder::new(packed)
-            .map_err(|_| broken(file, "a compressed section that cannot be read", section.offset))?;
+        let reader = ruzstd::decoding::StreamingDecoder::new(packed).map_err(|_| {
+            broken(file, "a compressed section that cannot be read", section.offset)
+        })?;
         reader.take(size).read_to_end(&mut data).map_err(failed)?;
     }
     if (data.len() as u64) < size {
@@ -158,10 +159,11 @@ fn relocate(elf: &Elf, number: usize, data: &mut [u8], file: &[u8]) -> Result<()
                 .ok_or_else(|| broken(file, "a relocation beyond its section", section.offset))?;
             let symbol = match reloc.symbol {
                 0 => 0,
-                index => elf
-                    .symbol(index)
-                    .ok_or_else(|| broken(file, "a relocation without symbol", section.offset))?
-                    .value,
+                index => {
+                    elf.symbol(index)
+                        .ok_or_else(|| broken(file, "a relocation without symbol", section.offset))?
+                        .value
+                }
             };
             let value = symbol.wrapping_add(reloc.addend as u64);
             let mut old = [0; 8];

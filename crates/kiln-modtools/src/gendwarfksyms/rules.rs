@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn the_last_rule_for_a_target_counts() {
-        let (rules, err) = read(b"1\0byte_size\0s\x008\x001\0byte_size\0s\x009\x001\0declonly\0s\0\0");
+        let (rules, err) =
+            read(b"1\0byte_size\0s\x008\x001\0byte_size\0s\x009\x001\0declonly\0s\0\0");
         let rules = rules.unwrap_or_default();
         assert_eq!(rules.find(Kind::ByteSize, b"s"), Some(&b"9"[..]));
         assert_eq!(rules.find(Kind::DeclarationOnly, b"s"), Some(&b""[..]));

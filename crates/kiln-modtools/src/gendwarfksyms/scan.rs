@@ -164,7 +164,8 @@ pub fn statistics(walk: &mut Walk<'_, '_>, names: Names) {
     let count = |state| walk.map.entries.iter().filter(|entry| entry.state == state).count();
     let (incomplete, rest) = (
         count(State::Incomplete),
-        [State::Unexpanded, State::Complete, State::Symbol].map(|state| (state.name(), count(state))),
+        [State::Unexpanded, State::Complete, State::Symbol]
+            .map(|state| (state.name(), count(state))),
     );
     let (hits, misses) = (walk.report.hits, walk.report.misses);
     let sum = hits.wrapping_add(misses);

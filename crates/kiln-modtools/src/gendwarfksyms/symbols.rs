@@ -105,9 +105,7 @@ impl Symbols {
         symbols.order = (0..symbols.all.len()).collect();
         let all = &symbols.all;
         // Newest first inside of a bucket.
-        symbols
-            .order
-            .sort_by_cached_key(|&i| (hash(&all[i].name) % BUCKETS, std::cmp::Reverse(i)));
+        symbols.order.sort_by_cached_key(|&i| (hash(&all[i].name) % BUCKETS, std::cmp::Reverse(i)));
         Ok(symbols)
     }
 

@@ -323,7 +323,12 @@ impl<'r> Types<'r> {
     }
 
     /// The type that a reference in the text of `from` means; a rule may define it on demand.
-    pub fn get(&mut self, name: Name, from: Option<Name>, report: &mut Report) -> Result<Type, Fault> {
+    pub fn get(
+        &mut self,
+        name: Name,
+        from: Option<Name>,
+        report: &mut Report,
+    ) -> Result<Type, Fault> {
         if let Some(found) = self.types[name as usize] {
             return Ok(found);
         }

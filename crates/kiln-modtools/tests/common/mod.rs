@@ -1,6 +1,8 @@
 //! What the tests of the tools share: a world in memory, and a writer of small relocatable objects.
 #![allow(dead_code, missing_docs)]
 
+pub mod dwarf;
+
 use kiln_modtools::Host;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -131,12 +133,24 @@ impl Object {
     }
 
     /// Relocations with addends for section `target`: offset, symbol (1 for the first), addend.
-    pub fn relocs(mut self, name: &'static str, target: u32, relocs: &[(u64, u32, i64)]) -> Self {
+    pub fn relocs(self, name: &'static str, target: u32, relocs: &[(u64, u32, i64)]) -> Self {
+        self.relocs_of(name, target, 1, relocs)
+    }
+
+    /// The same, of a given type.
+    pub fn relocs_of(
+        mut self,
+        name: &'static str,
+        target: u32,
+        kind: u32,
+        relocs: &[(u64, u32, i64)],
+    ) -> Self {
+        let kind = u64::from(kind);
         let mut data = Vec::new();
         for &(offset, symbol, addend) in relocs {
             self.word(&mut data, offset);
             let info =
-                if self.is_64 { u64::from(symbol) << 32 | 1 } else { u64::from(symbol) << 8 | 1 };
+                u64::from(symbol) << if self.is_64 { 32 } else { 8 } | kind;
             self.word(&mut data, info);
             self.word(&mut data, addend as u64);
         }

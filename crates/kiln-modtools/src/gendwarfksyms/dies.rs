@@ -49,7 +49,6 @@ pub struct Unit {
     pub root: Index,
     /// The first address behind it.
     pub end: u32,
-    pub(super) version: u16,
     pub(super) address_size: u8,
     pub(super) lines: Option<u64>,
 }
@@ -171,8 +170,9 @@ impl<'a> Dies<'a> {
             .map_err(|error| failed(&format!("{error} at {:#x} of .debug_line", offset.0)))?;
         let header = program.header();
         let mut files = Vec::with_capacity(header.file_names().len() + 1);
-        if unit.version <= 4 {
-            // Numbers begin at 1; libdw's file 0 is called "???".
+        if header.version() <= 4 {
+            // Numbers begin at 1; libdw's file 0 is called "???". It is the list's own version that
+            // counts: assemblers write old lists beside new units.
             files.push(false);
         }
         files.extend(header.file_names().iter().map(|file| {

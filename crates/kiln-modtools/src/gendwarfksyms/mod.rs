@@ -142,7 +142,7 @@ impl Run {
         exact: bool,
     ) -> Result<bool, Fault> {
         let dies = reader::read(sections, exact, file)?;
-        let mut walk = Walk::new(&dies, rules, &mut self.report, exact);
+        let mut walk = Walk::new(&dies, file, rules, &mut self.report, exact);
         let mut names = 0;
         for number in 0..dies.units.len() {
             names += scan::unit(&mut walk, number, &mut self.symbols, self.objects)?;
@@ -304,6 +304,3 @@ pub fn fuzz(bytes: &[u8]) {
         run(b"fuzz.o", object.to_vec(), names, settings, true);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,6 +12,8 @@ use crate::elf::{Elf, SHT_NOBITS, SHT_REL, SHT_RELA, Section};
 
 /// The section that holds the rules for a stable binary interface.
 const RULES: &[u8] = b".discard.gendwarfksyms.kabi_rules";
+/// `SHF_GROUP`: a member of a section group (gABI, chapter 4).
+const IN_GROUP: u64 = 0x200;
 /// `SHF_COMPRESSED` (gABI, chapter 4).
 const COMPRESSED: u64 = 0x800;
 /// No debugging section of a kernel is larger, and positions in one are counted in 32 bits.
@@ -77,8 +79,10 @@ impl Sections {
                 }
                 _ => continue,
             };
-            // Of several sections with one name (type units in groups) the first counts.
-            if place.is_empty() && section.kind != SHT_NOBITS {
+            // Of several sections with one name the first counts; type units, each in a group of its
+            // own, libdw does not see at all.
+            let is_alone = section.flags & IN_GROUP == 0 && section.kind != SHT_NOBITS;
+            if place.is_empty() && is_alone {
                 let mut data = unpack(elf, section, name, file)?;
                 relocate(elf, number, &mut data, file)?;
                 *place = data;

@@ -196,7 +196,6 @@ impl<'a> Pass<'a, '_> {
         self.out.units.push(Unit {
             root,
             end: (start + header.length_including_self()) as u32,
-            version: current.version,
             address_size: header.address_size(),
             lines: current.lines,
         });

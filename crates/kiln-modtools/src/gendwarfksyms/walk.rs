@@ -71,6 +71,8 @@ pub struct Walk<'a, 'r> {
     pub dies: &'a Dies<'a>,
     /// The texts.
     pub map: Map,
+    /// The object's name, for messages.
+    pub file: &'r [u8],
     /// The rules of `--stable`.
     pub rules: &'r Rules,
     /// Standard error.
@@ -95,11 +97,18 @@ pub struct Walk<'a, 'r> {
 
 impl<'a, 'r> Walk<'a, 'r> {
     /// A walk that has not begun.
-    pub fn new(dies: &'a Dies<'a>, rules: &'r Rules, report: &'r mut Report, exact: bool) -> Self {
+    pub fn new(
+        dies: &'a Dies<'a>,
+        file: &'r [u8],
+        rules: &'r Rules,
+        report: &'r mut Report,
+        exact: bool,
+    ) -> Self {
         let joins = !report.wants_map();
         Walk {
             dies,
             map: Map::new(dies.dies.len(), joins),
+            file,
             rules,
             report,
             exact,
@@ -234,7 +243,7 @@ impl<'a, 'r> Walk<'a, 'r> {
 
     /// The entry at an address.
     pub fn at(&self, at: u32) -> Result<Index, Fault> {
-        self.dies.find(at).ok_or_else(|| missing(at))
+        self.dies.find(at).ok_or_else(|| missing(at, self.file))
     }
 
     /// Says a piece of a type's text.
@@ -376,6 +385,7 @@ impl<'a, 'r> Walk<'a, 'r> {
 }
 
 /// The error for a reference that leads to no entry. The caller tries again with all entries read.
-fn missing(at: u32) -> Fault {
-    Fault::new("process_type", format!("no debugging entry at {at:#x}"))
+fn missing(at: u32, file: &[u8]) -> Fault {
+    let text = format!(": no debugging entry at {at:#x} of .debug_info");
+    Fault::of("process_type", &[file, text.as_bytes()])
 }

@@ -149,8 +149,7 @@ impl Object {
         let mut data = Vec::new();
         for &(offset, symbol, addend) in relocs {
             self.word(&mut data, offset);
-            let info =
-                u64::from(symbol) << if self.is_64 { 32 } else { 8 } | kind;
+            let info = u64::from(symbol) << if self.is_64 { 32 } else { 8 } | kind;
             self.word(&mut data, info);
             self.word(&mut data, addend as u64);
         }
@@ -223,10 +222,18 @@ impl Object {
             self.word(&mut headers, 0);
             self.word(&mut headers, at);
             self.word(&mut headers, section.data.len() as u64);
-            self.put(&mut headers, section.link.into(), 4);
+            // Relocations belong to the symbol table, which comes behind the strings.
+            let link = if section.kind == 4 { strings + 1 } else { section.link };
+            self.put(&mut headers, link.into(), 4);
             self.put(&mut headers, section.info.into(), 4);
             self.word(&mut headers, 8);
-            self.word(&mut headers, 0);
+            let entry = match (section.kind, self.is_64) {
+                (2 | 4, true) => 24,
+                (2, false) => 16,
+                (4, false) => 12,
+                _ => 0,
+            };
+            self.word(&mut headers, entry);
         }
         while body.len() % 8 != 0 {
             body.push(0);

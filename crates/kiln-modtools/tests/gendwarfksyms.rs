@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -465,7 +466,7 @@ fn the_form_of_debugging_information_does_not_matter() {
         "-g -gdwarf-5 -ffunction-sections",
     ] {
         let Some(object) = compile(flags) else {
-            eprintln!("skipped: no cc {flags}");
+            let _ = writeln!(std::io::stderr(), "skipped: no cc {flags}");
             continue;
         };
         let (status, world) = run(&object, "-T types m.o", "f\ng\n");

@@ -169,9 +169,7 @@ impl<'a> Pass<'a, '_> {
         base: usize,
         is_info: bool,
     ) -> Result<(), Fault> {
-        let offset = match header.offset() {
-            gimli::UnitSectionOffset(offset) => offset,
-        };
+        let gimli::UnitSectionOffset(offset) = header.offset();
         let start = base + offset;
         let mut current = Current {
             version: header.version(),

@@ -28,8 +28,10 @@ mod types;
 mod versions;
 mod walk;
 
+use std::io;
+
 use crate::elf::Elf;
-use crate::{Host, errno};
+use crate::{Host, Ranged, errno};
 use object::Sections;
 use options::Request;
 use report::{Fault, Report};
@@ -85,8 +87,8 @@ impl Run {
     }
 
     /// Takes an object; `file` is its name.
-    fn object(&mut self, file: &[u8], data: Vec<u8>) -> Result<(), Fault> {
-        let elf = Elf::parse(data).map_err(|error| {
+    fn object(&mut self, file: &[u8], data: Box<dyn Ranged>) -> Result<(), Fault> {
+        let elf = Elf::open(data).map_err(|error| {
             let text = error.to_string();
             let parts: [&[u8]; 4] =
                 [b"dwfl_report_offline failed for '", file, b"': ", text.as_bytes()];
@@ -192,7 +194,7 @@ pub fn run(
         return Output { err: run.report.err, ..Output::default() };
     }
     run.symtypes = wants_symtypes.then(Vec::new);
-    let done = run.object(file, object);
+    let done = run.object(file, Box::new(object));
     run.finish(done)
 }
 
@@ -268,9 +270,9 @@ pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
 
 fn objects(run: &mut Run, files: &[Vec<u8>], host: &mut dyn Host) -> Result<(), Fault> {
     for file in files {
-        let data = host.read(file).map_err(|error| {
+        let data = host.open(file).map_err(|error| {
             let text = errno::text(&error);
-            if error.raw_os_error() == Some(EISDIR) {
+            if error.kind() == io::ErrorKind::IsADirectory {
                 // A directory opens; it is the ELF library that refuses it.
                 let text = "elf_begin failed: invalid file descriptor";
                 return Fault::new("elf_for_each_global", text);
@@ -281,9 +283,6 @@ fn objects(run: &mut Run, files: &[Vec<u8>], host: &mut dyn Host) -> Result<(), 
     }
     Ok(())
 }
-
-/// "Is a directory", on every architecture of Linux.
-const EISDIR: i32 = 21;
 
 /// The body of a fuzz target: an object, and after `%%` on a line of its own the names.
 /// Nothing but a panic, a hang or a large allocation is a finding.

@@ -394,6 +394,44 @@ fn references_that_lead_nowhere() {
     assert_eq!((status, world.said()), (1, wanted.into()));
 }
 
+#[test]
+fn types_that_hold_themselves_without_a_name() {
+    // No compiler writes this; the original's stack overflows.
+    let entries = "
+        p: pointer_type byte_size=8 type=@p
+        variable name=f type=@p
+    ";
+    let object = object(entries, X86_64, &[("f", 0)]).build();
+    for words in ["m.o", "-d m.o"] {
+        let (status, world) = run_alone(&object, words, "f\n");
+        let end = "error: gendwarfksyms: process_type: types nest too deeply\n";
+        assert!(status == 1 && world.said().ends_with(end), "{words}");
+    }
+    // The dump would be indented ever deeper.
+    let (status, world) = run_alone(&object, "--dump-dies m.o", "f\n");
+    let end = b"error: gendwarfksyms: process: the dump is too large\n";
+    assert!(status == 1 && world.err.ends_with(end) && world.err.len() < 32 << 20);
+}
+
+#[test]
+fn types_that_double_at_every_level() {
+    // A text of 2^40 parts: the original does not come to an end.
+    let mut entries = "t0: base_type name=int byte_size=4 encoding=5\n".to_owned();
+    for level in 1..40 {
+        let below = level - 1;
+        entries += &format!(
+            "t{level}: subroutine_type {{
+                formal_parameter type=@t{below}
+                formal_parameter type=@t{below}
+            }}\n"
+        );
+    }
+    entries += "variable name=f type=@t39";
+    let object = object(&entries, X86_64, &[("f", 0)]).build();
+    let (status, world) = run_alone(&object, "m.o", "f\n");
+    assert!(status == 1 && world.said().contains("are too large"), "{}", world.said());
+}
+
 /// A number generator for damage that is the same in every run.
 struct Random(u64);
 

@@ -87,6 +87,7 @@ pub struct Map {
     others: FxHashMap<(Index, State), Id>,
     /// Whether neighbouring texts may be joined: only `--dump-die-map` shows them apart.
     joins: bool,
+    most_text: usize,
 }
 
 /// Whether a text is a reference to a named type: `s#`, `u#`, `e#` or `t#` and the name.
@@ -95,14 +96,15 @@ pub fn is_reference(text: &[u8]) -> bool {
 }
 
 impl Map {
-    /// An empty map for `dies` debugging entries.
-    pub fn new(dies: usize, joins: bool) -> Self {
+    /// An empty map for `dies` debugging entries, with names and texts of at most `most_text` bytes.
+    pub fn new(dies: usize, joins: bool, most_text: usize) -> Self {
         Map {
             entries: Vec::new(),
             store: Vec::new(),
             complete: vec![NONE; dies],
             others: FxHashMap::default(),
             joins,
+            most_text,
         }
     }
 
@@ -157,7 +159,7 @@ impl Map {
     pub fn keep(&mut self, text: &[u8]) -> Result<(u32, u32), Fault> {
         let start = self.store.len();
         // What a damaged object can make of a few bytes has to end somewhere.
-        if start + text.len() > MOST_TEXT {
+        if start + text.len() > self.most_text {
             return Err(Fault::new("process", "the types' texts are too large"));
         }
         self.store.extend_from_slice(text);
@@ -186,6 +188,3 @@ impl Map {
         self.entries[id as usize].pieces.push(piece);
     }
 }
-
-/// The most that names and texts may come to, in bytes.
-const MOST_TEXT: usize = 1 << 30;

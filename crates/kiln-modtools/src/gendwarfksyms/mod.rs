@@ -38,7 +38,7 @@ use report::{Fault, Report};
 use rules::Rules;
 use symbols::Symbols;
 use types::Types;
-use walk::Walk;
+use walk::{Limits, Walk};
 
 /// What a run is asked for, apart from the files' names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -143,13 +143,15 @@ impl Run {
         file: &[u8],
         exact: bool,
     ) -> Result<bool, Fault> {
+        let size = sections.info.len() + sections.types.len();
+        let limits = Limits::new(size, self.symbols.all.len());
         let dies = reader::read(sections, exact, file)?;
-        let mut walk = Walk::new(&dies, file, rules, &mut self.report, exact);
+        let mut walk = Walk::new(&dies, file, rules, &mut self.report, exact, limits);
         let mut names = 0;
         for number in 0..dies.units.len() {
             names += scan::unit(&mut walk, number, &mut self.symbols, self.objects)?;
         }
-        let mut types = Types::new(rules);
+        let mut types = Types::new(rules, limits.text);
         // The original maps the file at the beginning of a page: the position in the file is what is
         // certain of an address.
         let address = |die| (sections.info_offset as u32).wrapping_add(dies.get(die).at);
@@ -165,6 +167,7 @@ impl Run {
             &mut self.symbols,
             self.objects,
             wants_symtypes,
+            limits,
             walk.report,
         )?;
         if let Some(file) = &mut self.symtypes {

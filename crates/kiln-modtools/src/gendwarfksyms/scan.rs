@@ -80,13 +80,10 @@ fn candidate(
     symbols: &mut Symbols,
     object: u32,
 ) -> Result<(), Fault> {
-    let name = symbol_name(walk, die);
-    let mut found = symbols.unprocessed(name);
+    let mut found = symbols.unprocessed(symbol_name(walk, die));
     let mut source = die;
     // The abstract origin has the type, and perhaps the name.
-    if let Some(at) = walk.dies.origin(die).filter(|&at| at != NONE)
-        && (found.is_some() || name.is_none() || walk.dies.find(at).is_some())
-    {
+    if let Some(at) = walk.dies.origin(die).filter(|&at| at != NONE) {
         source = walk.at(at)?;
         if found.is_none() {
             found = symbols.unprocessed(symbol_name(walk, source));

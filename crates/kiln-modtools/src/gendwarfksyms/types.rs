@@ -15,8 +15,6 @@ pub type Name = u32;
 /// The number of an expansion.
 pub type Type = u32;
 
-/// The most that all expansions may come to, in bytes.
-const MOST_TEXT: usize = 1 << 30;
 /// Types without a name that hold one another deeper than this are no compiler's.
 const MOST_NESTED: usize = 10_000;
 
@@ -51,20 +49,22 @@ pub struct Types<'r> {
     /// the order in which they come.
     pub has_ties: bool,
     rules: &'r Rules,
+    most_text: usize,
     numbers: FxHashMap<Box<[u8]>, Name>,
     types: Vec<Option<Type>>,
     mapped: Vec<Type>,
 }
 
 impl<'r> Types<'r> {
-    /// An empty map.
-    pub fn new(rules: &'r Rules) -> Self {
+    /// An empty map for texts of at most `most_text` bytes together.
+    pub fn new(rules: &'r Rules, most_text: usize) -> Self {
         Types {
             all: Vec::new(),
             store: Vec::new(),
             names: Vec::new(),
             has_ties: false,
             rules,
+            most_text,
             numbers: FxHashMap::default(),
             types: Vec::new(),
             mapped: Vec::new(),
@@ -158,7 +158,7 @@ impl<'r> Types<'r> {
             return Ok(());
         }
         let (start, len) = (self.store.len(), text.len());
-        if start + len > MOST_TEXT {
+        if start + len > self.most_text {
             return Err(Fault::new("type_expand", "the types' texts are too large"));
         }
         self.store.extend_from_slice(text);

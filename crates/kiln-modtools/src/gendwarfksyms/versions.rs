@@ -6,6 +6,7 @@ use super::entries::{Map, State};
 use super::report::{Fault, Report};
 use super::symbols::{self, Symbols};
 use super::types::{Expansion, Part, Type, Types};
+use super::walk::Limits;
 use crate::genksyms::crc;
 
 /// Sums one symbol after the other.
@@ -15,6 +16,9 @@ struct Summer {
     seen: Vec<u32>,
     turn: u32,
     open: Vec<(Type, usize)>,
+    /// Bytes that may still be summed.
+    left: u64,
+    most_dump: usize,
 }
 
 /// Gives each symbol that `object` defines its CRC.
@@ -24,9 +28,10 @@ pub fn calculate(
     symbols: &mut Symbols,
     object: u32,
     wants_symtypes: bool,
+    limits: Limits,
     report: &mut Report,
 ) -> Result<(), Fault> {
-    let mut summer = Summer::default();
+    let mut summer = Summer { left: limits.sum, most_dump: limits.dump, ..Summer::default() };
     for i in symbols.order.clone() {
         let symbol = &symbols.all[i];
         let is_done = symbol.state == symbols::State::Processed;
@@ -100,6 +105,11 @@ impl Summer {
             }
         }
         let bytes = types.part(&part);
+        let so_far = text.as_ref().map_or(0, |text| text.len()) + report.err.len();
+        if self.left < bytes.len() as u64 || so_far > self.most_dump {
+            return Err(Fault::new("version_add", "the types' texts are too large"));
+        }
+        self.left -= bytes.len() as u64;
         *sum = crc::update(*sum, bytes);
         if let Some(text) = text {
             text.extend_from_slice(bytes);

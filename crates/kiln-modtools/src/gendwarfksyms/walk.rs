@@ -16,8 +16,8 @@ use super::entries::{Id, Map, Piece, State};
 use super::report::{Fault, Report, pointer};
 use super::rules::Rules;
 
-/// More steps than any kernel's types leave undone at a time.
-const MOST_STEPS: usize = 1 << 20;
+/// More steps than any kernel's types leave undone at a time; the original's stack ends before.
+const MOST_STEPS: usize = 1 << 15;
 
 /// What an entry's children are read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,35 @@ pub struct Walk<'a, 'r> {
     pub(super) original_name: Option<&'a [u8]>,
     expanded: Vec<u32>,
     turn: u32,
+    limits: Limits,
+    taken: u64,
+}
+
+/// What a damaged object may cost. A sound one stays far below.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of names and texts.
+    pub text: usize,
+    /// Bytes of standard error.
+    pub dump: usize,
+    /// Steps of the walk.
+    pub steps: u64,
+    /// Bytes that are summed.
+    pub sum: u64,
+}
+
+impl Limits {
+    /// For an object with so many bytes of debugging information, and so many symbols.
+    pub fn new(info: usize, symbols: usize) -> Self {
+        let (size, symbols) = (info as u64, symbols as u64);
+        let text = (64 << 20) + 16 * info;
+        Limits {
+            text: text.min(1 << 31),
+            dump: (16 << 20) + 4096 * info,
+            steps: (1 << 26) + size.saturating_mul(symbols),
+            sum: (1 << 32) + size.saturating_mul(symbols).saturating_mul(64),
+        }
+    }
 }
 
 impl<'a, 'r> Walk<'a, 'r> {
@@ -103,11 +132,12 @@ impl<'a, 'r> Walk<'a, 'r> {
         rules: &'r Rules,
         report: &'r mut Report,
         exact: bool,
+        limits: Limits,
     ) -> Self {
         let joins = !report.wants_map();
         Walk {
             dies,
-            map: Map::new(dies.dies.len(), joins),
+            map: Map::new(dies.dies.len(), joins, limits.text),
             file,
             rules,
             report,
@@ -122,6 +152,8 @@ impl<'a, 'r> Walk<'a, 'r> {
             original_name: None,
             expanded: vec![0; dies.dies.len()],
             turn: 0,
+            limits,
+            taken: 0,
         }
     }
 
@@ -151,6 +183,10 @@ impl<'a, 'r> Walk<'a, 'r> {
 
     fn run(&mut self) -> Result<(), Fault> {
         while let Some(step) = self.steps.pop() {
+            self.taken += 1;
+            if self.taken > self.limits.steps {
+                return Err(Fault::new("process_type", "the types are too large to go through"));
+            }
             self.step(step)?;
         }
         Ok(())
@@ -249,6 +285,9 @@ impl<'a, 'r> Walk<'a, 'r> {
     /// Says a piece of a type's text.
     pub(super) fn say(&mut self, entry: Id, text: &[u8]) -> Result<(), Fault> {
         self.report.dump(text);
+        if self.report.err.len() > self.limits.dump {
+            return Err(Fault::new("process", "the dump is too large"));
+        }
         if entry == NONE {
             return Ok(());
         }
@@ -363,6 +402,9 @@ impl<'a, 'r> Walk<'a, 'r> {
                             self.report.map_note(94, &note);
                         }
                         self.report.dump(text);
+                        if self.report.err.len() > self.limits.dump {
+                            return Err(Fault::new("process", "the dump is too large"));
+                        }
                     }
                 }
                 Piece::Break(by) => self.report.line_break(by),

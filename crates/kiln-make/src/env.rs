@@ -131,7 +131,7 @@ impl Make {
                 self.expand_recursive(v, scope, &mut out)?;
                 out
             } else {
-                var.value.clone()
+                var.value.to_vec()
             };
             match name.as_slice() {
                 b"SHELL" => shell = true,

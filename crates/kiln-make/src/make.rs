@@ -372,7 +372,7 @@ impl Make {
     /// If the expansion fails.
     pub fn default_goal(&mut self) -> crate::Result<Vec<u8>> {
         let Some(v) = self.lookup_var(b".DEFAULT_GOAL") else { return Ok(Vec::new()) };
-        let value = self.vars[v].value.clone();
+        let value = self.vars[v].value.to_vec();
         if self.vars[v].recursive { self.expand(&value) } else { Ok(value) }
     }
 

@@ -45,8 +45,7 @@ impl Names {
         let mut i = start(hash) & mask;
         loop {
             let s = self.slots[i];
-            if s == 0
-                || s & HASH == hash && self.bytes(Name::new((s as u32 - 1) as usize)) == text
+            if s == 0 || s & HASH == hash && self.bytes(Name::new((s as u32 - 1) as usize)) == text
             {
                 return i;
             }

@@ -163,7 +163,13 @@ impl Make {
         }
         p += if recursive { 1 } else { 2 };
         let value = &line[p..];
-        if memchr::memchr3(b'$', b'#', b'\\', value).is_some() {
+        // Most values are a letter.
+        let special = |b: &u8| matches!(b, b'$' | b'#' | b'\\');
+        let any = match value.len() {
+            0..16 => value.iter().any(special),
+            _ => memchr::memchr3(b'$', b'#', b'\\', value).is_some(),
+        };
+        if any {
             return None;
         }
         let value = &value[text::leading_space(value)..];

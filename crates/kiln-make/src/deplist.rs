@@ -4,8 +4,8 @@
 
 use kiln_base::{Loc, text};
 
-use crate::var::{Origin, VarId};
 use crate::Make;
+use crate::var::{Origin, VarId};
 
 /// What stands before the one name that a call asks about.
 const WILDCARD: &[u8] = b"$(wildcard ";

@@ -12,6 +12,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=start.ld");
+    println!("cargo::rerun-if-env-changed=CC");
     let env = |name: &str| std::env::var(name).unwrap_or_default();
     let native = env("HOST") == env("TARGET");
     let linux = env("CARGO_CFG_TARGET_OS") == "linux" && env("CARGO_CFG_TARGET_ENV") == "gnu";

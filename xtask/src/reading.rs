@@ -5,7 +5,9 @@
 //! once with a `MAKE` that notes how each sub-make is started. Each of these is then started again with
 //! one more makefile behind the others, which says how much processor time the make process itself has
 //! had so far (`/proc/PID/task/*/schedstat`) and how much memory, and whose only goal is already made.
+//! Last, a makefile starts them one after the other, as the build does: there Kiln is one process.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -18,11 +20,14 @@ use kiln_testkit::{KernelTree, cache};
 /// How many sources the module has.
 const OBJECTS: usize = 50;
 
-/// The makefile that is read last. The shell's parent is the make process.
-const LAST: &str = "$(shell echo \"KILN $$(cat /proc/$$PPID/task/*/schedstat | \
+/// Turns before the first that counts. Kiln learns the answers of a few commands in each, until it
+/// knows those of all (`FOR_LATER` in kiln-session).
+const WARM: usize = 24;
+
+/// Prints what the make process has cost. The shell's parent is that process.
+const NOTE: &str = "$(shell echo \"KILN $$PPID $$(cat /proc/$$PPID/task/*/schedstat | \
     awk '{s+=$$1} END {printf \"%d\", s}') \
-    $$(awk '/^VmHWM/ {print $$2}' /proc/$$PPID/status)\" >&2)\n\
-    .PHONY: kiln-bench\nkiln-bench: ; @:\n";
+    $$(awk '/^VmHWM/ {print $$2}' /proc/$$PPID/status)\" >&2)";
 
 /// One start of make.
 struct Stage {
@@ -32,7 +37,8 @@ struct Stage {
     env: Vec<(String, String)>,
 }
 
-/// Processor time of the process in milliseconds, and its largest resident size in KiB.
+/// Processor time of make's processes together in milliseconds, and the largest resident size of one
+/// in KiB.
 type Cost = (f64, f64);
 
 /// Measures the programs (name, file) on each tree and on the synthetic project. Returns a table.
@@ -44,23 +50,45 @@ pub fn run(
     let home = cache::work_root().join("bench/reading");
     fs::create_dir_all(&home)?;
     let last = home.join("last.mk");
-    fs::write(&last, LAST)?;
+    fs::write(&last, format!("{NOTE}\n.PHONY: kiln-bench\nkiln-bench: ; @:\n"))?;
     let mut stages = vec![synthetic(&home)?];
     for tree in trees {
-        stages.extend(kernel(&home, tree, &programs[0].1)?);
+        let starts = kernel(&home, tree, &programs[0].1)?;
+        let whole = whole(&home, tree, &starts, &last)?;
+        stages.extend(starts);
+        stages.push(whole);
+    }
+    for stage in &mut stages {
+        if stage.args.last().is_none_or(|goal| goal != WHOLE) {
+            stage.args.extend(["-f".into(), last.display().to_string(), "kiln-bench".into()]);
+        }
+        // What others have taught the user's cache is not measured.
+        let cache = home.join("cache").display().to_string();
+        stage.env.retain(|(name, _)| name != "XDG_CACHE_HOME");
+        stage.env.push(("XDG_CACHE_HOME".into(), cache));
     }
     let mut table = String::from(
         "| what is read | program | own CPU ms | ratio | peak MiB |\n|---|---|---|---|---|\n",
     );
     for stage in &stages {
-        let mut first = None;
-        for (program, file) in programs {
-            let mut costs = Vec::new();
-            for _ in 0..=turns {
-                costs.push(read(stage, file, &last)?);
+        let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); programs.len()];
+        for (_, file) in &programs[1..] {
+            for _ in 0..WARM {
+                read(stage, file)?;
             }
-            let (cpu, peak) = median(&costs[1..]);
-            let ratio = *first.get_or_insert(cpu) / cpu;
+        }
+        for turn in 0..=turns {
+            for ((_, file), costs) in programs.iter().zip(&mut costs) {
+                let cost = read(stage, file)?;
+                if turn > 0 {
+                    costs.push(cost);
+                }
+            }
+        }
+        let first = median(&costs[0]).0;
+        for ((program, _), costs) in programs.iter().zip(&costs) {
+            let (cpu, peak) = median(costs);
+            let ratio = first / cpu;
             let _ = writeln!(
                 table,
                 "| {} | {program} | {cpu:.1} | {ratio:.1} | {:.1} |",
@@ -81,12 +109,9 @@ fn median(costs: &[Cost]) -> Cost {
     (of(|c| c.0), of(|c| c.1))
 }
 
-fn read(stage: &Stage, program: &Path, last: &Path) -> io::Result<Cost> {
+fn read(stage: &Stage, program: &Path) -> io::Result<Cost> {
     let out = Command::new(program)
         .args(&stage.args)
-        .arg("-f")
-        .arg(last)
-        .arg("kiln-bench")
         .current_dir(&stage.dir)
         .env_clear()
         .envs(stage.env.iter().map(|(n, v)| (n, v)))
@@ -94,12 +119,20 @@ fn read(stage: &Stage, program: &Path, last: &Path) -> io::Result<Cost> {
         .stdout(Stdio::null())
         .output()?;
     let text = String::from_utf8_lossy(&out.stderr);
-    let line = text.lines().find_map(|l| l.strip_prefix("KILN ")).unwrap_or_default();
-    let n: Vec<f64> = line.split(' ').filter_map(|w| w.parse().ok()).collect();
-    match n.as_slice() {
-        [ns, kib] => Ok((ns / 1e6, *kib)),
-        _ => Err(io::Error::other(format!("{}: {text}", stage.name))),
+    // A process that says it more than once has had the most when it says it last.
+    let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();
+    for line in text.lines().filter_map(|l| l.strip_prefix("KILN ")) {
+        if let [pid, ns, kib] = line.split(' ').collect::<Vec<_>>()[..]
+            && let (Ok(ns), Ok(kib)) = (ns.parse::<f64>(), kib.parse::<f64>())
+        {
+            costs.insert(pid, (ns / 1e6, kib));
+        }
     }
+    if costs.is_empty() || !out.status.success() {
+        return Err(io::Error::other(format!("{}: {text}", stage.name)));
+    }
+    let add = |(cpu, peak): Cost, c: &Cost| (cpu + c.0, peak.max(c.1));
+    Ok(costs.values().fold((0.0, 0.0), add))
 }
 
 /// 5,000 targets with 40 dependency lines each, and as many variables appended to.
@@ -122,6 +155,49 @@ fn synthetic(home: &Path) -> io::Result<Stage> {
         dir: home.to_owned(),
         args: vec!["-rR".into(), "-f".into(), file.display().to_string()],
         env: vec![("PATH".into(), std::env::var("PATH").unwrap_or_default())],
+    })
+}
+
+/// The goal of a start that starts the others.
+const WHOLE: &str = "kiln-whole";
+
+/// One start of make that starts all stages of a tree, one after the other, by plain `$(MAKE)` lines
+/// with the environment that each stage has.
+fn whole(home: &Path, tree: &KernelTree, stages: &[Stage], last: &Path) -> io::Result<Stage> {
+    let file = home.join(format!("whole-{}.mk", tree.series));
+    let mut text = String::from("empty :=\n");
+    let names: Vec<String> = (0..stages.len()).map(|i| format!("stage{i}")).collect();
+    let _ = writeln!(text, "{WHOLE}: {}\n\t@:{NOTE}", names.join(" "));
+    for (stage, name) in stages.iter().zip(&names) {
+        // Values may hold anything but newlines.
+        let quoted = |v: &str| v.replace('$', "$$").replace('#', "\\#");
+        let environment = stage.env.iter().filter(|(n, v)| n != "MAKEFLAGS" && !v.contains('\n'));
+        for (n, v) in environment {
+            let _ = writeln!(text, "{name}: export {n} := $(empty){}$(empty)", quoted(v));
+        }
+        let args: Vec<String> = stage
+            .args
+            .iter()
+            .map(|a| format!("'{}'", a.replace('$', "$$").replace('\'', "'\\''")))
+            .collect();
+        let _ = writeln!(
+            text,
+            "{name}:\n\t@$(MAKE) -C {} {} -f {} kiln-bench",
+            stage.dir.display(),
+            args.join(" "),
+            last.display()
+        );
+    }
+    fs::write(&file, text)?;
+    let first = stages.first().ok_or_else(|| io::Error::other("no make was started"))?;
+    let kept = |n: &str| matches!(n, "PATH" | "HOME");
+    Ok(Stage {
+        name: format!("{} all of these, started by one make", tree.series),
+        dir: home.to_owned(),
+        args: ["-rR", "--no-print-directory", "-f", &file.display().to_string(), WHOLE]
+            .map(str::to_owned)
+            .to_vec(),
+        env: first.env.iter().filter(|(n, _)| kept(n)).cloned().collect(),
     })
 }
 

@@ -12,7 +12,8 @@ define_id!(
 
 /// The strings of one make instance, each stored once: all of them in one buffer, found through an
 /// open table of slots. A slot holds half of the hash and the name's number plus one, so that most
-/// comparisons end without a look at the text.
+/// comparisons end without a look at the text. The same half says where a name's slot is looked for,
+/// so that the table grows without a look at the texts either.
 #[derive(Default)]
 pub struct Names {
     text: Vec<u8>,
@@ -22,21 +23,29 @@ pub struct Names {
     slots: Vec<u64>,
 }
 
+/// The half of the hash that slots hold, in the upper half of the number.
 fn hash(text: &[u8]) -> u64 {
     let mut h = rustc_hash::FxHasher::default();
     h.write(text);
-    h.finish()
+    h.finish() << 32
+}
+
+/// The bits of a slot that are its name's hash.
+const HASH: u64 = 0xffff_ffff << 32;
+
+/// Where the search for a hash begins, before it is cut to the size of the table.
+fn start(hash: u64) -> usize {
+    (hash >> 32) as usize
 }
 
 impl Names {
     /// The slot that holds `text`, or the free one where it belongs.
     fn slot(&self, text: &[u8], hash: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut i = hash as usize & mask;
+        let mut i = start(hash) & mask;
         loop {
             let s = self.slots[i];
-            if s == 0
-                || (s ^ hash) >> 32 == 0 && self.bytes(Name::new((s as u32 - 1) as usize)) == text
+            if s == 0 || s & HASH == hash && self.bytes(Name::new((s as u32 - 1) as usize)) == text
             {
                 return i;
             }
@@ -48,13 +57,12 @@ impl Names {
         let old = std::mem::take(&mut self.slots);
         self.slots = vec![0; (old.len() * 2).max(1024)];
         let mask = self.slots.len() - 1;
-        for n in self.ends.ids() {
-            let h = hash(self.bytes(n));
-            let mut i = h as usize & mask;
+        for s in old.into_iter().filter(|&s| s != 0) {
+            let mut i = start(s) & mask;
             while self.slots[i] != 0 {
                 i = (i + 1) & mask;
             }
-            self.slots[i] = (h >> 32 << 32) | (n.index() as u64 + 1);
+            self.slots[i] = s;
         }
     }
 
@@ -71,7 +79,7 @@ impl Names {
         self.text.extend_from_slice(text);
         let end = u32::try_from(self.text.len()).expect("more than 4 GiB of names");
         let n = self.ends.push(end);
-        self.slots[i] = (h >> 32 << 32) | (n.index() as u64 + 1);
+        self.slots[i] = h | (n.index() as u64 + 1);
         n
     }
 

@@ -38,6 +38,20 @@ pub fn is_plain_name(name: &[u8]) -> bool {
     name.iter().all(|&b| PLAIN[b as usize])
 }
 
+/// How many bytes at the start of the text mean nothing to make anywhere.
+#[must_use]
+pub fn plain_len(text: &[u8]) -> usize {
+    let mut n = 0;
+    // Four at a time: names are long enough for it to pay.
+    while let Some([a, b, c, d]) = text.get(n..n + 4) {
+        if !(PLAIN[*a as usize] & PLAIN[*b as usize] & PLAIN[*c as usize] & PLAIN[*d as usize]) {
+            break;
+        }
+        n += 4;
+    }
+    n + text[n..].iter().take_while(|&&b| PLAIN[b as usize]).count()
+}
+
 /// The first byte at or after `from` that is no greater than a blank: where a word may end. Eight
 /// bytes at a time, since texts are mostly words.
 fn low_byte(text: &[u8], from: usize) -> usize {

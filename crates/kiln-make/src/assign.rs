@@ -3,6 +3,7 @@
 use kiln_base::{Loc, Name, text};
 
 use crate::db::SetId;
+use crate::value::Value;
 use crate::var::{Export, Flavor, GLOBAL, Origin, VarId, Variable};
 use crate::{Fatal, Make, Result};
 
@@ -134,14 +135,14 @@ impl Make {
         &mut self,
         scope: SetId,
         name: Name,
-        value: Vec<u8>,
+        value: impl Into<Value>,
         origin: Origin,
         recursive: bool,
         loc: Option<Loc>,
     ) -> VarId {
         let env = self.opts.environment_overrides;
         let loc = loc.unwrap_or_default();
-        self.vars.define_in(scope, name, value, origin, recursive, env, loc)
+        self.vars.define_in(scope, name, value.into(), origin, recursive, env, loc)
     }
 
     /// A line of the form `NAME = TEXT` or `NAME := TEXT`, its name ending at `end`, with nothing to expand, to quote or to leave
@@ -162,7 +163,13 @@ impl Make {
         }
         p += if recursive { 1 } else { 2 };
         let value = &line[p..];
-        if memchr::memchr3(b'$', b'#', b'\\', value).is_some() {
+        // Most values are a letter.
+        let special = |b: &u8| matches!(b, b'$' | b'#' | b'\\');
+        let any = match value.len() {
+            0..16 => value.iter().any(special),
+            _ => memchr::memchr3(b'$', b'#', b'\\', value).is_some(),
+        };
+        if any {
             return None;
         }
         let value = &value[text::leading_space(value)..];
@@ -171,7 +178,7 @@ impl Make {
             return None;
         }
         let scope = self.vars.global_link();
-        let v = self.define_in(scope, name, value.to_vec(), Origin::File, recursive, Some(loc));
+        let v = self.define_in(scope, name, value, Origin::File, recursive, Some(loc));
         let var = &mut self.vars[v];
         var.append = false;
         var.conditional = false;
@@ -182,7 +189,7 @@ impl Make {
     pub fn define(&mut self, name: &[u8], value: &[u8], origin: Origin, recursive: bool) -> VarId {
         let name = self.names.intern(name);
         let scope = self.vars.global_link();
-        self.define_in(scope, name, value.to_vec(), origin, recursive, None)
+        self.define_in(scope, name, value, origin, recursive, None)
     }
 
     /// Assigns as a makefile line does. With `target`, into the first set of the current scope
@@ -315,7 +322,7 @@ impl Make {
             return None;
         }
         if !var.value.is_empty() {
-            var.value.push(b' ');
+            var.value.extend_from_slice(b" ");
         }
         var.value.extend_from_slice(tail);
         var.template = None;

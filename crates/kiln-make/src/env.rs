@@ -116,12 +116,14 @@ impl Make {
             && self.opts.jobserver_auth.as_ref().is_some_and(|a| !a.starts_with(b"fifo:"));
         let level = (self.level + 1).to_string().into_bytes();
         let mut env = Vec::with_capacity(order.len() + 2);
+        let mut names = Vec::with_capacity(order.len());
         let (mut shell, mut makelevel) = (self.env_shell.is_none(), false);
         for v in order {
             if !self.should_export(v) {
                 continue;
             }
             let var = &self.vars[v];
+            names.push(var.name);
             let name = self.names.bytes(var.name).to_vec();
             let from_env = matches!(var.origin, Origin::Environment | Origin::EnvOverride);
             let origin = var.origin;
@@ -131,7 +133,7 @@ impl Make {
                 self.expand_recursive(v, scope, &mut out)?;
                 out
             } else {
-                var.value.clone()
+                var.value.to_vec()
             };
             match name.as_slice() {
                 b"SHELL" => shell = true,
@@ -147,9 +149,14 @@ impl Make {
             }
             env.push((name, value));
         }
-        let order = slots::order(env.iter().map(|e| e.0.as_slice()));
-        let mut env: Vec<(Vec<u8>, Vec<u8>)> =
-            order.into_iter().map(|i| std::mem::take(&mut env[i])).collect();
+        // From one command to the next, the same names go out as a rule.
+        if self.env_order.0 != names {
+            let order = slots::order(env.iter().map(|e| e.0.as_slice()));
+            self.env_order = (names, order);
+        }
+        let mut sorted = Vec::with_capacity(env.len() + 2);
+        sorted.extend(self.env_order.1.iter().map(|&i| std::mem::take(&mut env[i])));
+        let mut env: Vec<(Vec<u8>, Vec<u8>)> = sorted;
         if !shell && let Some(value) = &self.env_shell {
             env.push((b"SHELL".to_vec(), value.clone()));
         }

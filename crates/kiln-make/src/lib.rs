@@ -10,6 +10,7 @@ mod assign;
 mod builtin;
 mod cond;
 pub mod db;
+mod deplist;
 mod dir;
 mod env;
 pub mod error;
@@ -32,6 +33,7 @@ mod rules;
 mod slots;
 mod snap;
 mod template;
+pub mod value;
 pub mod var;
 mod vpath;
 

@@ -22,7 +22,7 @@ enum Source<'t> {
 }
 
 /// How much of a file is read at a time.
-const CHUNK: usize = 1 << 16;
+const CHUNK: usize = 1 << 14;
 
 impl<'t> Lines<'t> {
     /// The lines of a string.

@@ -63,6 +63,8 @@ pub struct Make {
     pub(crate) expanding_at: Option<Loc>,
     /// How many environments for `$(shell)` are being made, one inside the other.
     pub(crate) env_recursion: u32,
+    /// The names that went to the last child, and their order in its environment.
+    pub(crate) env_order: (Vec<Name>, Vec<usize>),
     pub(crate) original_env: Vec<(Vec<u8>, Vec<u8>)>,
     /// SHELL as the environment had it.
     pub(crate) env_shell: Option<Vec<u8>>,
@@ -192,6 +194,7 @@ impl Make {
             reading: None,
             expanding_at: None,
             env_recursion: 0,
+            env_order: (Vec::new(), Vec::new()),
             original_env: Vec::new(),
             env_shell: None,
             recipe_prefix: b'\t',
@@ -372,7 +375,7 @@ impl Make {
     /// If the expansion fails.
     pub fn default_goal(&mut self) -> crate::Result<Vec<u8>> {
         let Some(v) = self.lookup_var(b".DEFAULT_GOAL") else { return Ok(Vec::new()) };
-        let value = self.vars[v].value.clone();
+        let value = self.vars[v].value.to_vec();
         if self.vars[v].recursive { self.expand(&value) } else { Ok(value) }
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Pending {
     pub plain_deps: Vec<u8>,
     /// A rule without targets: its recipe is ignored.
     pub no_targets: bool,
+    /// No target has a `%` in it.
+    pub no_percent: bool,
 }
 
 /// The words that may stand before an assignment.
@@ -328,9 +330,10 @@ impl Make {
             }
             if !r.conds.ignoring() && text::is_plain_byte(first) {
                 // Where the first word of plain bytes ends.
-                let end = line.iter().position(|&b| !text::is_plain_byte(b));
-                let end = end.unwrap_or(line.len());
-                if self.plain_assignment(line, end, r.loc).is_some() {
+                let end = text::plain_len(line);
+                if self.plain_assignment(line, end, r.loc).is_some()
+                    || count > 1 && self.list_assignment(line, end, r.loc).is_some()
+                {
                     // What ends the rule before it is done after it: neither sees the other.
                     self.finish_rule(&mut r.pending, r.loc)?;
                     continue;

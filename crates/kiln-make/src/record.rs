@@ -138,7 +138,7 @@ impl Make {
         let last = targets.len() - 1;
         for (i, &target) in targets.iter().enumerate() {
             let mut name = if i == 0 { first } else { target };
-            if i > 0 {
+            if i > 0 && !p.no_percent {
                 // The original looks for a `%` only once the one before is recorded.
                 let (n, percent) = self.percent_of(target);
                 if percent.is_some() {
@@ -292,6 +292,7 @@ impl Make {
 
     /// Special targets that change how the following lines are read, and the default goal.
     pub(crate) fn check_specials(&mut self, targets: &[Name], set_default: bool) {
+        let mut wanted = set_default && !self.have_default_goal();
         for &target in targets {
             let name = self.names.bytes(target);
             if name.first() == Some(&b'.') {
@@ -324,7 +325,7 @@ impl Make {
                     _ => {}
                 }
             }
-            if !set_default || self.have_default_goal() {
+            if !wanted {
                 continue;
             }
             let name = self.names.bytes(target);
@@ -339,6 +340,7 @@ impl Make {
             }
             let value = name.to_vec();
             self.define(b".DEFAULT_GOAL", &value, Origin::File, false);
+            wanted = !self.have_default_goal();
         }
     }
 

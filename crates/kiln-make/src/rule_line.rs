@@ -134,6 +134,10 @@ impl Make {
         if grouped {
             pending.grouped = true;
         }
+        // Of a long list it is found out at once; wildcards may stand for anything.
+        pending.no_percent = targets.len() > 8
+            && memchr::memchr3(b'%', b'*', b'?', &out[..colon]).is_none()
+            && memchr::memchr2(b'[', b'~', &out[..colon]).is_none();
         let mut at = colon + usize::from(grouped) + 1;
         let double_colon = out.get(at) == Some(&b':');
         at += usize::from(double_colon);
@@ -307,7 +311,7 @@ impl Make {
         let g = self.vars.lookup(self.scope, name)?;
         let g = &self.vars[g];
         matches!(g.origin, Origin::EnvOverride | Origin::Command)
-            .then(|| (g.value.clone(), g.origin, g.recursive))
+            .then(|| (g.value.to_vec(), g.origin, g.recursive))
     }
 }
 

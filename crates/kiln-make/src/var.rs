@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::db::SetId;
 use crate::template::Template;
+use crate::value::Value;
 
 /// Where a variable's value came from, the stronger the greater (GNU make manual, "The origin
 /// Function").
@@ -91,7 +92,7 @@ pub struct Variable {
     /// Its name.
     pub name: Name,
     /// Its value, not expanded.
-    pub value: Vec<u8>,
+    pub value: Value,
     /// The value parsed, made when it is first expanded.
     pub(crate) template: Option<Rc<Template>>,
     /// Where it was defined.
@@ -120,8 +121,8 @@ pub struct Variable {
 
 impl Variable {
     /// Gives it another value.
-    pub fn set_value(&mut self, value: Vec<u8>) {
-        self.value = value;
+    pub fn set_value(&mut self, value: impl Into<Value>) {
+        self.value = value.into();
         self.template = None;
     }
 }
@@ -389,7 +390,7 @@ impl Variables {
             Some(v) => {
                 // The buffer of the old value is used again.
                 let mut old = std::mem::replace(&mut self[v], var);
-                if self[v].value.capacity() == 0 && old.value.capacity() < 4096 {
+                if self[v].value.is_empty() && old.value.own_capacity() < 4096 {
                     old.value.clear();
                     self[v].value = old.value;
                 }
@@ -438,7 +439,7 @@ impl Variables {
         &mut self,
         scope: SetId,
         name: Name,
-        value: Vec<u8>,
+        value: Value,
         origin: Origin,
         recursive: bool,
         env_overrides: bool,
@@ -502,7 +503,7 @@ impl Variables {
             scope,
             Variable {
                 name,
-                value: Vec::new(),
+                value: Value::new(),
                 template: None,
                 loc: Loc::default(),
                 origin: Origin::Automatic,

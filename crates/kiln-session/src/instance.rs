@@ -91,6 +91,8 @@ pub(crate) struct Instance {
     pub(crate) output: Rc<RefCell<Output>>,
     pub(crate) slots: Option<Arc<Slots>>,
     restarts: u32,
+    /// The process ends with it.
+    outermost: bool,
     /// Errors are explained.
     explain: bool,
     /// The copy of a makefile that came from standard input.
@@ -131,6 +133,7 @@ impl Instance {
             output,
             slots: None,
             restarts: before.restarts,
+            outermost: inv.slots.is_none(),
             explain: inv.shared.explain,
             stdin_copy: None,
         }
@@ -461,6 +464,13 @@ impl Instance {
             if let Some(lock) = output.lock() {
                 lock.clear();
             }
+        }
+        if self.outermost {
+            // The system takes the memory back as a whole, which is quicker than piece by piece.
+            std::mem::forget(std::mem::take(&mut self.make.names));
+            std::mem::forget(std::mem::take(&mut self.make.vars));
+            std::mem::forget(std::mem::take(&mut self.make.files));
+            std::mem::forget(std::mem::take(&mut self.make.rules));
         }
         exit
     }

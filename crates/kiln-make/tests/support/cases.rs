@@ -501,4 +501,9 @@ pub const CASES: &[(&str, &str, &str)] = &[
         "L:=a b c d e f g h i j k l m n o p q r s t u v w x y z\n$(info [$(words $L)])\n$(info [$(wordlist 25,30,$L)])\n$(info [$(word 27,$L)])\n$(info [$(lastword $L)])\n\nall:;@:\n",
         "[26]\n[y z]\n[]\n[z]\n",
     ),
+    (
+        "dependency-lists",
+        "e :=\ndeps_a := \\\n  x.h \\\n    $(wildcard include/none) \\\n  y.h \\\n    $(wildcard Makefile) \\\n\\\n  $(wildcard Makefile)z $(wildcard none/)  \tw.h \\\n\nplain := a \\\n  b   \\\n  c  \ntwice := \\\n  a \\\\\\\n  b\nother := \\\n  a $(e) # comment \\\n  b\ndir := a \\\n  $(wildcard ./) \\\n  $(wildcard  Makefile ) b\nonly := \\\n  $(wildcard none) \\\n  $(wildcard none)\nempty := \\\n\nslash := a\\\nb\na: ; @:\n\np1 p2 p3 p4 p5 p6 p7 p8 p9 p%: ; @:\nall: a\n$(info [$(deps_a)] [$(plain)] [$(twice)] [$(other)] [$(dir)] [$(only)] [$(empty)] [$(slash)])\n$(info $(origin deps_a) $(flavor deps_a) $(flavor plain))\n",
+        "Makefile:31: *** mixed implicit and normal rules: deprecated syntax\n[x.h  y.h Makefile Makefilez   \tw.h ] [a b c  ] [a \\ b] [a  ] [a ./ Makefile b] [ ] [] [a b]\nfile simple simple\n",
+    ),
 ];

@@ -1,0 +1,67 @@
+//! How the program is linked where it is built to be used (release): whole, at a fixed place, and with
+//! what every start needs lying together.
+//!
+//! A build starts Kiln many times over. Of a start's time and memory, most is what the system does to
+//! map a program: libraries to find and bind, thousands of addresses to put right, and pieces of text
+//! read in wherever a function lies. So libc is linked in where its archive is at hand, the program
+//! is not relocatable, and the functions that run in every start come first (`start.ld`).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=start.ld");
+    println!("cargo::rerun-if-env-changed=CC");
+    let env = |name: &str| std::env::var(name).unwrap_or_default();
+    let native = env("HOST") == env("TARGET");
+    let linux = env("CARGO_CFG_TARGET_OS") == "linux" && env("CARGO_CFG_TARGET_ENV") == "gnu";
+    if env("PROFILE") != "release" || !native || !linux {
+        return;
+    }
+    let script = Path::new(&env("CARGO_MANIFEST_DIR")).join("start.ld");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    // rustc names the shared libraries. What the linker finds under these names is a script that leads
+    // to the archives.
+    let archives: Option<Vec<PathBuf>> = ARCHIVES.iter().map(|name| archive(name)).collect();
+    let Some(archives) = archives else { return };
+    let all: Vec<String> = archives.iter().map(|a| a.display().to_string()).collect();
+    let group = format!("GROUP({})\n", all.join(" "));
+    let dir = PathBuf::from(env("OUT_DIR"));
+    for name in ["libc.so", "libm.so", "libgcc_s.so"] {
+        if std::fs::write(dir.join(name), &group).is_err() {
+            return;
+        }
+    }
+    println!("cargo::rustc-link-arg-bins=-L{}", dir.display());
+    // The standard library uses these where they are there, and asks in a way that takes nothing out
+    // of an archive.
+    for symbol in WANTED {
+        println!("cargo::rustc-link-arg-bins=-Wl,-u,{symbol}");
+    }
+    for arg in ["-static", "-no-pie"] {
+        println!("cargo::rustc-link-arg-bins={arg}");
+    }
+}
+
+/// What is linked in: all that the standard library needs of the system.
+const ARCHIVES: [&str; 3] = ["libc.a", "libm.a", "libgcc_eh.a"];
+
+/// Functions without which the standard library does the same more slowly, or not at all.
+const WANTED: [&str; 7] = [
+    "posix_spawn_file_actions_addchdir_np",
+    "__cxa_thread_atexit_impl",
+    "copy_file_range",
+    "__pthread_get_minstack",
+    "getrandom",
+    "gettid",
+    "statx",
+];
+
+/// Where the C compiler finds an archive; it gives the bare name back where it finds none.
+fn archive(name: &str) -> Option<PathBuf> {
+    let cc = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+    let out = Command::new(cc).arg(format!("-print-file-name={name}")).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(out.stdout).ok()?.trim());
+    path.is_absolute().then_some(path)
+}

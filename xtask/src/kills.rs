@@ -153,7 +153,10 @@ impl<'a> Place<'a> {
         let mut files = Files::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
-            files.insert(path.clone(), fs::read(&path)?);
+            // Probes make directories for what they compile, and a kill leaves them.
+            if path.is_file() {
+                files.insert(path.clone(), fs::read(&path)?);
+            }
         }
         Ok(files)
     }

@@ -7,6 +7,7 @@ mod boots;
 mod conformance;
 mod guard;
 mod kernels;
+mod kills;
 mod options;
 mod projects;
 mod reading;
@@ -39,6 +40,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         (and [--turns N] [--tree SERIES] [--program FILE]) figures beside GNU make and the tree's tools; see BENCHMARKING.md
   boots [NAME…] [--tree SERIES] [--long] [--table]
         kernels under QEMU load what Kiln built and refuse what they have to
+  kills [N] [--tree SERIES] [--program FILE]
+        N builds (200) killed at random moments; the next one has to be right
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
-    if ["conformance", "corpus", "bench", "boots"].contains(&command.as_str()) {
+    if ["conformance", "corpus", "bench", "boots", "kills"].contains(&command.as_str()) {
         guard::enter();
     }
     let done = match command.as_str() {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         "floor" => bench::floor(&options, true),
         "floor-stat" => bench::floor(&options, false),
         "boots" => boots::run(&options),
+        "kills" => kills::run(&options),
         "tidy" => tidy::run(),
         _ => return fail(USAGE),
     };

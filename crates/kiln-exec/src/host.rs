@@ -1,6 +1,7 @@
 //! The world as the language sees it: `$(shell …)` and printing. It does not know recipes.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -13,8 +14,10 @@ use kiln_shell::direct::{Line, construct};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use crate::hooks::Env;
+use crate::script::{self, Around};
 use crate::spawn::{Spawn, Stdin, start_piped};
-use crate::{Ended, Output, Signals};
+use crate::{Ended, Output, Signals, Sink};
 
 /// Runs `$(shell …)` in the instance's directory and prints into its [`Output`].
 pub struct ExecHost {
@@ -68,6 +71,13 @@ impl ExecHost {
             tell(true);
             return answer;
         }
+        if let Some(status) = self.make_directories(words, &call.env, err.as_ref()) {
+            if let Some(probes) = &probes {
+                probes.disturbed();
+            }
+            tell(true);
+            return nothing(status);
+        }
         let spawn = Spawn {
             argv: words,
             env: &call.env,
@@ -98,6 +108,31 @@ impl ExecHost {
                 self.output.borrow_mut().error(&text);
                 nothing(127)
             }
+        }
+    }
+
+    /// `mkdir`, which kbuild runs before it builds: its exit status, if it was done within the process.
+    /// It writes nothing to standard output.
+    fn make_directories(
+        &self,
+        words: &[Vec<u8>],
+        env: &Env,
+        err: Option<&Arc<File>>,
+    ) -> Option<i32> {
+        if words[0] != b"mkdir" || !self.output.borrow().shell_inside {
+            return None;
+        }
+        let around = Around {
+            env,
+            sys: &*self.sys,
+            sink: &Sink { out: None, err: err.cloned() },
+            good_stdin: false,
+            signals: &self.signals()?,
+            native: None,
+        };
+        match script::tool(words, &around)? {
+            Ended::Exit(status) => Some(status),
+            Ended::Signal(signal, _) => Some(128 + signal),
         }
     }
 

@@ -181,6 +181,7 @@ impl Exec {
 
     /// Whether lines for `/bin/sh` may be run within the process; only where that is dash.
     pub fn set_shell_inside(&mut self, yes: bool) {
+        self.output.borrow_mut().shell_inside = yes;
         self.shell_inside = yes;
     }
 

@@ -137,6 +137,8 @@ pub struct Output {
     /// What ends its waiting for them.
     pub(crate) signals: Option<Arc<Signals>>,
     pub(crate) probes: Option<Arc<dyn Probes>>,
+    /// Small standard programs may be done within the process.
+    pub(crate) shell_inside: bool,
     /// Who is told of `$(shell …)`, and the job in the instance above.
     pub(crate) observer: Option<(Arc<dyn Observer>, u64)>,
     /// `.ONESHELL` changes how `$(shell)` reads its command too.
@@ -169,6 +171,7 @@ impl Output {
             signals: None,
             probes: None,
             observer: None,
+            shell_inside: false,
             oneshell: false,
         }
     }

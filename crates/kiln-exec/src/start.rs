@@ -170,9 +170,10 @@ impl Exec {
         job.sequence = self.sequence;
 
         self.tell_command(make, graph, job, words);
-        // A recursive make takes part in the job slots, for which it needs a process of its own; and
-        // `--debug=j` tells of processes, so there have to be some.
-        let may_be_inside = self.shell_inside && !job.recursive && !asks(make, graph, debug::JOBS);
+        // A line that may start makes hands them the job slots, and where those are descriptors they are
+        // inherited by a process only; and `--debug=j` tells of processes, so there have to be some.
+        let hands_on = job.recursive && self.slots.is_pipe();
+        let may_be_inside = self.shell_inside && !hands_on && !asks(make, graph, debug::JOBS);
         let around = Around {
             env: &env,
             sys: &*sys,
@@ -181,11 +182,9 @@ impl Exec {
             signals: &self.signals,
             native: self.native.as_ref(),
         };
-        let inside_line = if may_be_inside { inside(argv, &around)? } else { None };
-
         // Whether the words start this program as make is for the hook to say.
-        let how = if let Some(hook) = self.submake.clone().filter(|_| job.recursive)
-            && let Some(done) = hook.try_start(SubMakeCall {
+        let submake = self.submake.clone().filter(|_| job.recursive).and_then(|hook| {
+            hook.try_start(SubMakeCall {
                 argv: words,
                 env: &env,
                 dir: sys.dir(),
@@ -194,7 +193,13 @@ impl Exec {
                 lock: self.output.borrow().lock(),
                 good_stdin,
                 job: job.told,
-            }) {
+            })
+        });
+        let inside_line = match &submake {
+            None if may_be_inside => inside(argv, &around)?,
+            _ => None,
+        };
+        let how = if let Some(done) = submake {
             job.line = Line::Running(Running::SubMake(done));
             How::SubMake
         } else if let Some(running) = inside_line {

@@ -93,8 +93,10 @@ fn label(argv: &[Vec<u8>]) -> String {
     }
     let is_shell = argv.len() > 2 && argv.iter().any(|w| w == b"-c" || w == b"-ec");
     let first = if is_shell {
-        let quiet = ["set", "trap", "echo", ":"];
-        let mut parts = text.split(';').filter_map(|p| p.split_whitespace().next());
+        let quiet = ["set", "trap", "echo", ":", "{", "if", "["];
+        // Whatever stands between single quotes starts nothing.
+        let bare: String = text.split('\'').step_by(2).collect();
+        let mut parts = bare.split(';').filter_map(|p| p.split_whitespace().next());
         parts.find(|w| !quiet.contains(w)).unwrap_or("sh").to_owned()
     } else {
         String::from_utf8_lossy(argv.first().map_or(&b""[..], Vec::as_slice)).into_owned()

@@ -144,7 +144,8 @@ pub fn timing(log: &Log, own: Duration) -> String {
     let _ = writeln!(out, "{} on the critical path ({} jobs):", part(took), path.len());
     for job in jobs() {
         let took: Duration = job.commands.iter().map(|c| c.took()).sum();
-        let label = job.commands.last().map_or("", |c| &c.label);
+        let longest = job.commands.iter().max_by_key(|c| c.took());
+        let label = longest.map_or("", |c| &c.label);
         let _ = writeln!(out, "  {} {label} {}", part(took), job.name);
     }
     out

@@ -201,16 +201,26 @@ fn compare(
         for setup in setups {
             setup.prepare(step, turn)?;
             let since = SystemTime::now();
-            let cost = setup.turn(step, turn)?;
+            // The turn that does not count says what the programs are.
+            let records = setup.name == "GNU make" && turn == 0;
+            let mut verbose = String::new();
+            let cost = if records && !counts && step.compiles {
+                let line = format!("export KBUILD_VERBOSE=1; {}", setup.line(step.line, turn));
+                let o = shell(&line, setup.bin, &setup.dir, setup.tree).output()?;
+                verbose = String::from_utf8_lossy(&o.stdout).into_owned();
+                Cost::default()
+            } else {
+                setup.turn(step, turn)?
+            };
             if counts {
                 out.push((setup.name.to_owned(), cost));
             }
-            if setup.name != "GNU make" || turn > 0 {
+            if !records {
                 continue;
             }
             recorded = match step.name {
                 "no-op" => floor::record_files(&setup.dir, &setup.tree.dir, &list)?,
-                _ if step.compiles => floor::record(&setup.dir, since, &list)?,
+                _ if step.compiles => floor::record(&setup.dir, since, &verbose, &list)?,
                 _ => 0,
             };
         }
@@ -229,7 +239,7 @@ fn compare(
             let c = shell(&line, gnu.bin, &gnu.dir, gnu.tree);
             // What ccache has not seen yet it compiles, which is not what is asked here.
             if turn == 0 {
-                c_once(&c)?;
+                measure(&c)?;
                 gnu.prepare(step, turn)?;
             }
             let cost = measure(&c)?;
@@ -239,10 +249,6 @@ fn compare(
         }
     }
     Ok(out)
-}
-
-fn c_once(c: &std::process::Command) -> io::Result<()> {
-    measure(c).map(|_| ())
 }
 
 /// The floor, by this program itself in a process of its own.

@@ -19,14 +19,14 @@ const COMMAND: char = '\u{1e}';
 /// One target's commands, run one after another.
 struct Work {
     /// Targets of a phase need those of the phases before: objects, objects linked of several, the
-    /// modules' own records, modules.
+    /// modules' own records, modules, their BTF.
     phase: usize,
     commands: Vec<Vec<String>>,
 }
 
 /// Writes down which programs made the targets below `dir` that are not older than `since`; tells how
-/// many there are.
-pub fn record(dir: &Path, since: SystemTime, list: &Path) -> io::Result<usize> {
+/// many there are. `verbose` is what the build printed under V=1: BTF is in no `.cmd` file.
+pub fn record(dir: &Path, since: SystemTime, verbose: &str, list: &Path) -> io::Result<usize> {
     let mut out = String::new();
     let mut count = 0;
     for file in command_files(dir)? {
@@ -37,6 +37,15 @@ pub fn record(dir: &Path, since: SystemTime, list: &Path) -> io::Result<usize> {
             work.commands.iter().map(|c| c.join(&WORD.to_string())).collect();
         out.push_str(&format!("{} {}\n", work.phase, commands.join(&COMMAND.to_string())));
     }
+    for line in verbose.lines().filter(|l| l.contains("pahole -J")) {
+        let commands: Vec<String> = split(line)
+            .iter()
+            .filter_map(|c| c.iter().position(|w| counts(w) && !w.contains('=')).map(|at| &c[at..]))
+            .map(|c| c.join(&WORD.to_string()))
+            .collect();
+        count += commands.len();
+        out.push_str(&format!("4 {}\n", commands.join(&COMMAND.to_string())));
+    }
     fs::write(list, out)?;
     Ok(count)
 }
@@ -46,7 +55,7 @@ pub fn replay(list: &Path, kdir: &Path, jobs: usize) -> io::Result<bool> {
     let text = fs::read_to_string(list)?;
     let works: Vec<Work> = text.lines().filter_map(parse).collect();
     let failed = Mutex::new(false);
-    for phase in 0..=3 {
+    for phase in 0..=4 {
         let mine: Vec<&Work> = works.iter().filter(|w| w.phase == phase).collect();
         let next = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|s| {

@@ -83,7 +83,7 @@ impl Host for ToolHost {
         let file = File::open(self.path(path))?;
         let about = file.metadata()?;
         if about.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+            return Err(rustix::io::Errno::ISDIR.into());
         }
         // A pipe has no length and no places.
         if !about.is_file() {

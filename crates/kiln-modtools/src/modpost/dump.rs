@@ -3,60 +3,99 @@
 //! A line is `0xCRC<tab>symbol<tab>module<tab>class<tab>namespace`. It does not know who uses what.
 
 use super::run::{Exit, Run};
-use super::symbols::{Class, Module, Text, Texts, bucket};
+use super::symbols::{Class, Module, Text, bucket};
 use super::text::{cat, strtoul, until_nul};
 use super::versions::Exports;
 use rustc_hash::FxHashMap;
 
+/// How much of a dump is read at once, in bytes.
+const PIECE: usize = 1 << 16;
+
+/// What is remembered from line to line of a dump.
+struct Reading {
+    dump: u32,
+    /// The module of the last line.
+    last: Option<u32>,
+    /// The namespace of the last line.
+    namespace: Text,
+}
+
 impl Run<'_> {
-    /// Reads one dump.
+    /// Reads one dump, piece by piece: of a list of many thousand lines only the names stay in memory.
     pub(super) fn read_dump(&mut self, path: &[u8]) -> Result<(), Exit> {
-        let content = self.read_text(path)?;
-        let length = until_nul(&content).len();
-        let lines = memchr::memchr_iter(b'\n', &content[..length]).count() + 1;
-        // No line that counts is shorter than its class, so empty lines make no room for themselves.
-        let lines = lines.min(length / "\ts\tm\tEXPORT_SYMBOL\t".len() + 1);
-        let Some(buffer) = self.texts.add(content) else {
-            return Err(self.broken(path, "is too large"));
-        };
-        self.symbols.reserve(lines);
+        let file = self.host.open(path).map_err(|error| self.failed_file(path, &error))?;
+        // Lines are some seventy bytes long; the number only saves moving.
+        self.symbols.reserve(usize::try_from(file.len() / 80).map_or(0, |n| n.min(1 << 16)));
         let dump = self.dumps_read;
         self.dumps_read += 1;
-        // Lines of one module mostly stand together; the last one's name is tried first.
-        let mut last: Option<u32> = None;
-        let mut at = 0;
-        while at < length {
-            let rest = &self.texts.buffer(buffer)[at..length];
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = &rest[..end];
+        let mut reading = Reading { dump, last: None, namespace: Text::default() };
+        let (mut piece, mut kept, mut at) = (vec![0; PIECE], 0, 0);
+        while at < file.len() {
+            if kept == piece.len() {
+                // A line longer than all that was read so far.
+                piece.resize(piece.len() * 2, 0);
+            }
+            let room = usize::try_from(file.len() - at).unwrap_or(usize::MAX);
+            let end = kept + room.min(piece.len() - kept);
+            piece[kept..end].fill(0);
+            file.read_at(at, &mut piece[kept..end]);
+            at += (end - kept) as u64;
+            let fresh = until_nul(&piece[kept..end]).len();
+            // Nothing counts behind a NUL byte.
+            let is_last = kept + fresh < end || at == file.len();
+            let text = &piece[..kept + fresh];
+            let whole = if is_last {
+                text.len()
+            } else {
+                memchr::memrchr(b'\n', text).map_or(0, |newline| newline + 1)
+            };
+            self.read_dump_lines(path, &text[..whole], &mut reading)?;
+            if is_last {
+                break;
+            }
+            piece.copy_within(whole..end, 0);
+            kept = end - whole;
+        }
+        Ok(())
+    }
+
+    fn read_dump_lines(
+        &mut self,
+        path: &[u8],
+        mut text: &[u8],
+        reading: &mut Reading,
+    ) -> Result<(), Exit> {
+        while !text.is_empty() {
+            let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+            let line = &text[..end];
+            text = text.get(end + 1..).unwrap_or_default();
             let Some((columns, crc)) = split(line) else {
                 return Err(self.fatal(None, b"parse error in symbol dump file\n"));
             };
-            let [symbol, module, class, namespace] = columns;
-            let start = at;
-            at += end + 1;
-            let class_word = &line[class.0..class.1];
+            let [symbol, module, class_word, namespace] = columns.map(|c| &line[c.0..c.1]);
             let class = Class::from_word(class_word);
             if !self.flavor.accepts_unknown_class && !matches!(class, Class::Plain | Class::Gpl) {
-                let name = &line[symbol.0..symbol.1];
-                let text = cat![name, ": unknown license ", class_word, ". skip"];
+                let text = cat![symbol, ": unknown license ", class_word, ". skip"];
                 self.error(None, &text);
                 continue;
             }
-            let module_name = &line[module.0..module.1];
-            let owner = match last {
-                Some(id) if self.modules[id as usize].name == module_name => id,
-                _ => {
-                    let name = module_name.to_vec();
-                    self.dump_module(&name, dump)
-                }
+            // Lines of one module mostly stand together; the last one's name is tried first. So do
+            // those of one namespace.
+            let owner = match reading.last {
+                Some(id) if self.modules[id as usize].name == module => id,
+                _ => self.dump_module(module, reading.dump),
             };
-            last = Some(owner);
-            let name = Texts::span(buffer, start + symbol.0, symbol.1 - symbol.0);
-            let namespace = Texts::span(buffer, start + namespace.0, namespace.1 - namespace.0);
+            reading.last = Some(owner);
+            if self.texts.get(reading.namespace) != namespace {
+                reading.namespace = self.texts.keep(namespace);
+            }
+            let name = self.texts.keep(symbol);
+            if self.texts.get(name) != symbol || self.texts.get(reading.namespace) != namespace {
+                return Err(self.broken(path, "is too large"));
+            }
             let id = self.add_export(name, owner, class);
             self.symbols.get_mut(id).is_static = false;
-            self.complete_export(id, name, crc, namespace);
+            self.complete_export(id, name, crc, reading.namespace);
         }
         Ok(())
     }

@@ -336,7 +336,15 @@ impl Run<'_> {
         let list_path = cat![&self.modules[id as usize].name, ".mod"];
         let list = self.read_text(&list_path)?;
         let members = self.flavor.members;
-        match srcversion::compute(&list, members, path, |file| self.read_text(file))? {
+        let outcome = srcversion::compute(&list, members, path, |file| {
+            let content = self.read_text(file)?;
+            // The same file may be asked for its CRCs next.
+            if self.options.modversions && file.ends_with(b".cmd") {
+                self.last_command = Some((file.to_vec(), content.clone()));
+            }
+            Ok(content)
+        });
+        match outcome? {
             Outcome::Digest(digits) => self.modules[id as usize].srcversion = Some(digits),
             Outcome::Malformed(text) => self.warn(None, &text),
         }
@@ -369,7 +377,10 @@ impl Run<'_> {
                 cat![dir, ".", file]
             };
             let Some(command_path) = self.path_with(&command_path, ".cmd") else { continue };
-            let commands = self.read_text(&command_path)?;
+            let commands = match self.last_command.take() {
+                Some((path, content)) if path == command_path => content,
+                _ => self.read_text(&command_path)?,
+            };
             self.take_crc_lines(id, until_nul(&commands));
         }
         Ok(())
@@ -379,6 +390,9 @@ impl Run<'_> {
     fn take_crc_lines(&mut self, id: u32, text: &[u8]) {
         const START: &[u8] = b"\n#SYMVER ";
         let mut rest = text;
+        if self.modules[id as usize].exports.is_empty() {
+            return;
+        }
         while let Some(found) = memchr::memmem::find(rest, START) {
             rest = &rest[found + START.len()..];
             let Some(blank) = memchr::memchr(b' ', rest) else { break };

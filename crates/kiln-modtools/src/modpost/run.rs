@@ -37,6 +37,8 @@ pub(super) struct Run<'h> {
     pub(super) failed: bool,
     pub(super) undefined: u32,
     pub(super) mismatches: u32,
+    /// The `.cmd` file that was read last, and its content.
+    pub(super) last_command: Option<(Vec<u8>, Vec<u8>)>,
     /// Size of an exception table entry, as 5.10 finds it out from the table's second relocation.
     pub(super) extable_entry: u64,
 }
@@ -57,6 +59,7 @@ impl<'h> Run<'h> {
             failed: false,
             undefined: 0,
             mismatches: 0,
+            last_command: None,
             extable_entry: 0,
         }
     }

@@ -80,7 +80,16 @@ fn digest_object<E>(
     let command = read(&[dir, b".", file, b".cmd"].concat())?;
     let mut in_deps = false;
     let text = until_nul(&command);
-    for line in text.strip_suffix(b"\n").unwrap_or(text).split(|&b| b == b'\n') {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut at = 0;
+    while at <= text.len() {
+        // Of a thousand headers few lie in the module's directory.
+        if in_deps && let Some(next) = next_of_interest(&text[at..], dir) {
+            at += next;
+        }
+        let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |n| at + n);
+        let line = &text[at..end];
+        at = end + 1;
         let start = line.iter().take_while(|&&b| c_space(b)).count();
         let line = &line[start..];
         if line.starts_with(b"source_") {
@@ -106,10 +115,33 @@ fn digest_object<E>(
     Ok(None)
 }
 
+/// How far it is, within a list of dependencies, to the first line that may say something: one that
+/// names the directory, or that does not look like a line of such a list.
+fn next_of_interest(list: &[u8], dir: &[u8]) -> Option<usize> {
+    let mut end = list.len();
+    for newline in memchr::memchr_iter(b'\n', list) {
+        if newline == 0 || list[newline - 1] != b'\\' {
+            end = newline;
+            break;
+        }
+    }
+    let marks: [&[u8]; 3] = [b"source_", b"deps_", dir];
+    for mark in marks.iter().filter(|mark| !mark.is_empty()) {
+        if let Some(found) = memchr::memmem::find(&list[..end], mark) {
+            end = found;
+        }
+    }
+    // Back to the beginning of that line.
+    Some(memchr::memrchr(b'\n', &list[..end]).map_or(0, |newline| newline + 1))
+}
+
 /// Whether a listed file counts as lying in the object's directory: the first place where the
 /// directory's text occurs in the name must end at the name's last slash.
 fn is_in(name: &[u8], dir: &[u8]) -> bool {
     let slash = memchr::memrchr(b'/', name);
+    if !dir.is_empty() && slash.is_some_and(|slash| !name[..=slash].ends_with(dir)) {
+        return false;
+    }
     match memchr::memmem::find(name, dir) {
         Some(at) => (at + dir.len()).checked_sub(1).is_some_and(|end| slash == Some(end)),
         None => dir.len() == 1 && slash.is_none(),
@@ -235,6 +267,76 @@ mod tests {
         assert!(!is_in(b"a.h", b""));
         assert!(!is_in(b"foo.h", b"./"));
         assert!(is_in(b"../foo.h", b"./"));
+    }
+
+    /// Which files a `.cmd` file asks for, line by line.
+    fn asked_slowly(text: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let (mut asked, mut in_deps) = (Vec::new(), false);
+        for line in text.strip_suffix(b"\n").unwrap_or(text).split(|&b| b == b'\n') {
+            let line = line.trim_ascii_start();
+            if line.starts_with(b"source_") {
+                asked.push(line[memchr::memrchr(b' ', line)? + 1..].to_vec());
+            } else if line.starts_with(b"deps_") {
+                in_deps = true;
+            } else if in_deps && line.last() != Some(&b'\\') {
+                break;
+            } else if in_deps {
+                let name = line.split(|&b| c_space(b)).next().unwrap_or_default();
+                if is_in(name, dir) {
+                    asked.push(name.to_vec());
+                }
+            }
+        }
+        Some(asked)
+    }
+
+    #[test]
+    fn lines_without_interest_are_passed_over() {
+        const LINES: [&str; 14] = [
+            "  /m/a.h \\",
+            "  /m/b.h \\",
+            "  /x/b.h \\",
+            "  /x/m/b.h \\",
+            "    $(wildcard include/config/X) \\",
+            "  ../source_y.h \\",
+            "  source_z.h \\",
+            "  source_z \\",
+            "deps_m.o := \\",
+            "source_m.o := /m/m.c",
+            "\\",
+            "",
+            "/m/m.o: $(deps_/m/m.o)",
+            "  /m/c.h",
+        ];
+        let mut state = 7u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize
+        };
+        for round in 0..20_000 {
+            let mut text = String::from("savedcmd_m.o := gcc\n");
+            for _ in 0..random() % 12 {
+                // Lines that end a list are rare, or few lists would be long.
+                let line = LINES[random() % if round % 3 == 0 { LINES.len() } else { 9 }];
+                text.push_str(line);
+                text.push('\n');
+            }
+            if random() % 2 == 0 {
+                text.pop();
+            }
+            let mut asked = Vec::new();
+            let found = compute(b"/m/m.o", Members::Lines, b"", |file| {
+                if file != b"/m/.m.o.cmd" {
+                    asked.push(file.to_vec());
+                    return Ok::<_, ()>(Vec::new());
+                }
+                Ok(text.as_bytes().to_vec())
+            });
+            match asked_slowly(text.as_bytes(), b"/m/") {
+                Some(want) => assert_eq!(asked, want, "{text}"),
+                None => assert!(matches!(found, Ok(Outcome::Malformed(_))), "{text}"),
+            }
+        }
     }
 
     #[test]

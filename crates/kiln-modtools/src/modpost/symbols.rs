@@ -1,6 +1,6 @@
 //! Everything that modpost knows about names: exports from dumps and objects, and the modules that own
-//! them. Names are spans of the texts they were read from, so a dump of many thousand symbols costs
-//! one buffer, one vector and one table.
+//! them. Names are spans of one text, so a dump of many thousand symbols costs one buffer, one vector and
+//! one table.
 //!
 //! It does not know where the names came from, or what is wrong with them.
 
@@ -8,57 +8,33 @@ use super::devtable::Alias;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
-/// A stretch of one of the buffers of [`Texts`].
+/// A stretch of [`Texts`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Text {
-    buffer: u32,
     at: u32,
     len: u32,
 }
 
-/// The buffers in which names lie. The first one collects those that have no buffer of their own.
-#[derive(Debug)]
+/// The buffer in which names lie.
+#[derive(Debug, Default)]
 pub(super) struct Texts {
-    buffers: Vec<Vec<u8>>,
-}
-
-impl Default for Texts {
-    fn default() -> Self {
-        Self { buffers: vec![Vec::new()] }
-    }
+    buffer: Vec<u8>,
 }
 
 impl Texts {
-    /// Takes a whole buffer; spans of it are made with [`Texts::span`]. `None` if it is too long for
-    /// spans to point into.
-    pub(super) fn add(&mut self, buffer: Vec<u8>) -> Option<u32> {
-        u32::try_from(buffer.len()).ok()?;
-        self.buffers.push(buffer);
-        u32::try_from(self.buffers.len() - 1).ok()
-    }
-
-    pub(super) fn buffer(&self, number: u32) -> &[u8] {
-        &self.buffers[number as usize]
-    }
-
-    pub(super) fn span(buffer: u32, at: usize, len: usize) -> Text {
-        Text { buffer, at: at as u32, len: len as u32 }
-    }
-
     /// Copies a text in.
     pub(super) fn keep(&mut self, text: &[u8]) -> Text {
-        let buffer = &mut self.buffers[0];
-        let at = buffer.len();
+        let at = self.buffer.len();
         if text.is_empty() || u32::try_from(at + text.len()).is_err() {
             return Text::default();
         }
-        buffer.extend_from_slice(text);
-        Self::span(0, at, text.len())
+        self.buffer.extend_from_slice(text);
+        Text { at: at as u32, len: text.len() as u32 }
     }
 
     pub(super) fn get(&self, text: Text) -> &[u8] {
         let at = text.at as usize;
-        &self.buffers[text.buffer as usize][at..at + text.len as usize]
+        &self.buffer[at..at + text.len as usize]
     }
 }
 

@@ -28,7 +28,7 @@ pub struct KernelTree {
     /// More environment for both programs.
     pub env: Vec<(String, String)>,
     /// A directory that the reference sees in the place of another: `(seen, place)`. It needs host
-    /// tools that run on this machine, where the tree has others.
+    /// tools that run on this machine, where the tree has others. Both as this process sees them.
     pub exchanged: Option<(PathBuf, PathBuf)>,
 }
 

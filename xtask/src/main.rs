@@ -8,6 +8,7 @@ mod conformance;
 mod guard;
 mod kernels;
 mod options;
+mod prepared;
 mod projects;
 mod reading;
 mod suite;
@@ -39,6 +40,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         (and [--turns N] [--tree SERIES] [--program FILE]) figures beside GNU make and the tree's tools; see BENCHMARKING.md
   boots [NAME…] [--tree SERIES] [--long] [--table]
         kernels under QEMU load what Kiln built and refuse what they have to
+  prepared [NAME…] [--tree SERIES] [--fresh] [--program FILE]
+        kernel sources: modules_prepare, and small kernels built whole
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
-    if ["conformance", "corpus", "bench", "boots"].contains(&command.as_str()) {
+    if ["conformance", "corpus", "bench", "boots", "prepared"].contains(&command.as_str()) {
         guard::enter();
     }
     let done = match command.as_str() {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
             true
         }),
         "gnu-make-suite" => suite::run(&options),
+        "prepared" => prepared::run(&options),
         "projects" => projects::run(&options),
         "bench" => bench::run(&options),
         "floor" => bench::floor(&options, true),

@@ -131,7 +131,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
             }
         }
     }
-    if options.table {
+    if options.table && options.names.is_empty() && options.long {
         for (tree, count) in counts {
             kernels::record(tree, kernels::BOOT, count)?;
         }

@@ -86,7 +86,8 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
         }
         tally.count(same);
     }
-    if options.table {
+    // A part of the cases says nothing about a tree.
+    if options.table && options.names.is_empty() {
         for ((tree, column), count) in counts {
             kernels::record(&tree, column, count)?;
         }

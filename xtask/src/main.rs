@@ -9,6 +9,7 @@ mod guard;
 mod kernels;
 mod kills;
 mod options;
+mod prepared;
 mod projects;
 mod reading;
 mod suite;
@@ -42,6 +43,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
         kernels under QEMU load what Kiln built and refuse what they have to
   kills [N] [--tree SERIES] [--program FILE]
         N builds (200) killed at random moments; the next one has to be right
+  prepared [NAME…] [--tree SERIES] [--fresh] [--program FILE]
+        kernel sources: modules_prepare, and small kernels built whole
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {
@@ -51,7 +54,8 @@ fn main() -> ExitCode {
         Ok(o) => o,
         Err(said) => return fail(&said),
     };
-    if ["conformance", "corpus", "bench", "boots", "kills"].contains(&command.as_str()) {
+    const BUILD: [&str; 6] = ["conformance", "corpus", "bench", "boots", "kills", "prepared"];
+    if BUILD.contains(&command.as_str()) {
         guard::enter();
     }
     let done = match command.as_str() {
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
             true
         }),
         "gnu-make-suite" => suite::run(&options),
+        "prepared" => prepared::run(&options),
         "projects" => projects::run(&options),
         "bench" => bench::run(&options),
         "floor" => bench::floor(&options, true),

@@ -117,11 +117,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         series: "none".to_owned(),
         release: "none".to_owned(),
         dir: PathBuf::from("/nonexistent"),
-        identity: String::new(),
-        folder: None,
-        programs: Vec::new(),
-        env: Vec::new(),
-        exchanged: None,
+        ..KernelTree::default()
     };
     // -j2 builds fill two cores by themselves.
     harness.run_all(&cases, &[none], 1, &mut |o: Outcome| {

@@ -5,6 +5,7 @@
 //!   Its makefiles ask for a compiler of their time; the machine's own gcc bears that name in the cases.
 //! - 6.1-arm64, 6.12-arm64: header packages for another architecture alone, with a cross compiler of
 //!   this machine. The reference, which could do nothing there, sees this machine's host tools in them.
+//! - 7.2-arm64: the same of the newest kernel, in that folder, for its cross compiler.
 //! - 7.2: a folder with a whole newer Debian, in which both programs run (`chroot`).
 //!
 //! It knows where `scripts/test-trees` leaves things, and nothing of what is in them.
@@ -17,7 +18,7 @@ use crate::cache;
 use crate::host::{self, KernelTree};
 
 /// The series that there can be, each asked for by name.
-pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2"];
+pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2", "7.2-arm64"];
 
 /// The tree of one of [`FAR`], ready. `subject` is the program under test, which adds it to a store.
 ///
@@ -28,6 +29,7 @@ pub fn tree(series: &str, subject: &Path) -> Result<KernelTree, String> {
         "5.10" => stored(series, subject),
         "6.1-arm64" | "6.12-arm64" => foreign(series),
         "7.2" => in_folder(series),
+        "7.2-arm64" => foreign_in_folder(series),
         _ => Err(format!("there is no tree of {series}")),
     }
 }
@@ -73,19 +75,14 @@ fn foreign(series: &str) -> Result<KernelTree, String> {
         return Err("exchanging host tools for the reference needs root".to_owned());
     }
     let root = made(series)?.join("root/usr");
-    let native = made(&format!("{series}-native"))?.join("root/usr/lib");
-    let kbuild = fs::read_dir(&native)
-        .into_iter()
-        .flatten()
-        .filter_map(|e| Some(e.ok()?.file_name()))
-        .find(|n| n.to_string_lossy().starts_with("linux-kbuild-"))
-        .ok_or_else(|| format!("{}: no host tools", native.display()))?;
+    let kbuild = kbuild_of(&made(&format!("{series}-native"))?.join("root/usr/lib"))?;
+    let place = root.join("lib").join(kbuild.file_name().unwrap_or_default());
     let dir = configured(&root.join("src"))?;
     read_only(&root)?;
     Ok(KernelTree {
         // 6.1 does not say so itself.
         env: vec![("CROSS_COMPILE".to_owned(), "aarch64-linux-gnu-".to_owned())],
-        exchanged: Some((native.join(&kbuild), root.join("lib").join(&kbuild))),
+        exchanged: Some((kbuild, place)),
         ..KernelTree::at(series, &dir, None)
     })
 }
@@ -112,6 +109,36 @@ fn in_folder(series: &str) -> Result<KernelTree, String> {
     read_only(&folder.join("usr/src"))?;
     read_only(&folder.join("usr/lib"))?;
     Ok(KernelTree::at(series, &outside, Some(folder)))
+}
+
+fn foreign_in_folder(series: &str) -> Result<KernelTree, String> {
+    let folder = in_folder("7.2")?.folder.unwrap_or_default();
+    let outside = made(series)?;
+    // Its makefiles name its own place.
+    let inside = folder.join(outside.strip_prefix("/").unwrap_or(&outside));
+    fs::create_dir_all(&inside).map_err(|e| e.to_string())?;
+    done(Command::new("mount").arg("--bind").arg(&outside).arg(&inside))?;
+    read_only(&inside)?;
+    let kbuild = kbuild_of(&folder.join("usr/lib"))?;
+    let place = inside.join("root/usr/lib").join(kbuild.file_name().unwrap_or_default());
+    let dir = configured(&inside.join("root/usr/src"))?;
+    // What gen-btf.sh starts is the tree's own, whoever builds.
+    let off = ("MAKEFLAGS".to_owned(), " -- CONFIG_DEBUG_INFO_BTF_MODULES=".to_owned());
+    Ok(KernelTree {
+        env: vec![off],
+        exchanged: Some((kbuild, place)),
+        ..KernelTree::at(series, &dir, Some(folder))
+    })
+}
+
+/// The directory with the host tools among those in `lib`.
+fn kbuild_of(lib: &Path) -> Result<PathBuf, String> {
+    fs::read_dir(lib)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.path()))
+        .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("linux-kbuild-")))
+        .ok_or_else(|| format!("{}: no host tools", lib.display()))
 }
 
 /// The directory below `src` that is configured; there is one.

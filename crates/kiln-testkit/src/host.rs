@@ -11,7 +11,7 @@ use crate::cache;
 pub const SERIES: &[&str] = &["6.1", "6.12"];
 
 /// A kernel tree to build against.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct KernelTree {
     /// Such as `6.12`.
     pub series: String,
@@ -28,7 +28,7 @@ pub struct KernelTree {
     /// More environment for both programs.
     pub env: Vec<(String, String)>,
     /// A directory that the reference sees in the place of another: `(seen, place)`. It needs host
-    /// tools that run on this machine, where the tree has others.
+    /// tools that run on this machine, where the tree has others. Both as this process sees them.
     pub exchanged: Option<(PathBuf, PathBuf)>,
 }
 
@@ -46,16 +46,7 @@ impl KernelTree {
             inside = Path::new("/").join(dir.strip_prefix(folder).unwrap_or(dir));
         }
         let series = series.to_owned();
-        KernelTree {
-            series,
-            release,
-            dir: inside,
-            identity,
-            folder,
-            programs: Vec::new(),
-            env: Vec::new(),
-            exchanged: None,
-        }
+        KernelTree { series, release, dir: inside, identity, folder, ..KernelTree::default() }
     }
 
     /// The directory as this process sees it.

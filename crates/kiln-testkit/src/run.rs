@@ -2,6 +2,7 @@
 //!
 //! The environment is the same bare one for every program. It does not judge.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -61,21 +62,19 @@ impl Setting<'_> {
         let _ = fs::remove_file(&out_path);
         let out = File::options().create(true).append(true).open(&out_path)?;
         // Whoever starts the tests in the background may have made the signals ignored.
-        let mut c = match (&self.tree.folder, &self.tree.exchanged) {
-            (None, Some((seen, place))) if self.reference => {
-                let mut c = Command::new("unshare");
-                let line = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
-                c.args(["--mount", "--propagation", "private", "sh", "-c", line, "sh"]);
-                c.arg(seen).arg(place).arg("env");
-                c
-            }
-            (None, _) => Command::new("env"),
-            (Some(folder), _) => {
-                let mut c = Command::new("chroot");
-                c.arg(folder).arg("env");
-                c
-            }
-        };
+        let mut start: Vec<OsString> = Vec::new();
+        if let Some((seen, place)) = self.tree.exchanged.as_ref().filter(|_| self.reference) {
+            let line = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+            let words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", line, "sh"];
+            start.extend(words.map(OsString::from));
+            start.extend([seen.into(), place.into()]);
+        }
+        if let Some(folder) = &self.tree.folder {
+            start.extend(["chroot".into(), folder.into()]);
+        }
+        start.push("env".into());
+        let mut c = Command::new(&start[0]);
+        c.args(&start[1..]);
         // And a harness that is killed takes its builds along.
         c.args(["--default-signal", "setpriv", "--pdeathsig", "KILL"]);
         if step.user == User::Nobody {

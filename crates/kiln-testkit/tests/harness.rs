@@ -28,10 +28,7 @@ fn tree() -> KernelTree {
         release: "0".to_owned(),
         dir: PathBuf::from("/nonexistent"),
         identity: String::new(),
-        folder: None,
-        programs: Vec::new(),
-        env: Vec::new(),
-        exchanged: None,
+        ..KernelTree::default()
     }
 }
 

@@ -52,6 +52,14 @@ pub fn run(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
     }
     let mut set = described.make_variables();
     if target.is_none() {
+        // modpost will only list one undefined symbol after the other.
+        if let Some(symvers) = described.missing.iter().find(|m| m.what == "Module.symvers") {
+            let help = symvers.help.as_ref().map_or(String::new(), |h| format!("\n  hint: {h}"));
+            eprintln!(
+                "kiln: {} has no Module.symvers: {}{help}",
+                described.release, symvers.effect
+            );
+        }
         check_compiler(&described, words)?;
         check_mo(&described, words)?;
         set.extend(foreign_btf(&described));

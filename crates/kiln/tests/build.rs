@@ -190,6 +190,22 @@ fn the_kernels_own_output_directory_is_guarded() {
 }
 
 #[test]
+fn a_tree_without_symbols_is_said_in_words() {
+    let p = Place::new();
+    let tree = p.tree([6, 12, 0]);
+    p.put("src/Kbuild", "obj-m := hello.o\n");
+    assert!(!said(&p.kiln(&["build", "src", "-k", &tree])).contains("Module.symvers"));
+    fs::remove_file(p.path("tree/Module.symvers")).unwrap();
+    let o = p.kiln(&["build", "src", "-k", &tree]);
+    assert!(
+        said(&o).contains("has no Module.symvers: the kernel's symbols are unknown"),
+        "{}",
+        said(&o)
+    );
+    assert!(said(&o).contains("reached"));
+}
+
+#[test]
 fn a_compiler_that_is_too_old_is_said_before_the_build() {
     let p = Place::new();
     let tree = p.tree([7, 2, 0]);

@@ -1,0 +1,124 @@
+//! `cargo xtask prepared`: kernel source trees, made ready for modules and built whole, with both.
+//!
+//! The source is the distribution's package `linux-source-SERIES`, of this machine or of the folder
+//! with the newest kernel; it is unpacked once and built from with `O=`, so that it stays as it was.
+//! The same harness serves as for modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use kiln_conformance::examples;
+use kiln_testkit::place::Sources;
+use kiln_testkit::{Case, Harness, KernelTree, Outcome, cache, far, kernel_trees, reference};
+
+use crate::conformance;
+use crate::options::Options;
+use crate::tally::Tally;
+
+const SERIES: &[&str] = &["6.12", "7.2"];
+
+/// What would otherwise tell when and by whom a kernel was built.
+const FIXED: &str = "export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' \
+                     KBUILD_BUILD_USER=tester KBUILD_BUILD_HOST=host; ";
+
+/// Beyond tinyconfig: what boots under QEMU with a serial line, and modules with versions.
+const TINY: &str = "-e 64BIT -e MODULES -e MODULE_UNLOAD -e MODVERSIONS -e PRINTK -e BLK_DEV_INITRD \
+    -e TTY -e SERIAL_8250 -e SERIAL_8250_CONSOLE -e BINFMT_ELF -e BINFMT_SCRIPT -e DEVTMPFS -e PROC_FS \
+    -e SYSFS -m CRC16 -m CRC_ITU_T -d GCC_PLUGINS";
+
+/// Runs what is asked for.
+pub fn run(options: &Options) -> Result<bool, String> {
+    let mut tally = Tally::default();
+    let said = |e: std::io::Error| e.to_string();
+    for series in SERIES.iter().filter(|s| options.tree.as_deref().is_none_or(|t| t == **s)) {
+        let tree = match kernel_trees().into_iter().find(|t| t.series == *series) {
+            Some(tree) => tree,
+            None => match far::tree(series, &options.program()) {
+                Ok(tree) => tree,
+                Err(why) => {
+                    println!("skipped prepared/*@{series}: {why}");
+                    tally.skipped += 1;
+                    continue;
+                }
+            },
+        };
+        let source = source(series, &tree)?;
+        let cases: Vec<Case> =
+            cases(&source, series).into_iter().filter(|c| options.wants(&c.name)).collect();
+        let sources = Sources { examples: examples(), packages: Vec::new() };
+        let mut harness =
+            Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
+        harness.fresh = options.fresh;
+        harness.subject_env = options.env.clone();
+        // -j2 builds fill two cores by themselves.
+        harness.run_all(&cases, &[tree], 1, &mut |o: Outcome| {
+            conformance::tell(&o, options.quiet, &mut tally);
+        });
+    }
+    Ok(tally.close())
+}
+
+fn cases(source: &Path, series: &str) -> Vec<Case> {
+    let make = format!("{FIXED}make -j2 -C {} O=$DIR", source.display());
+    let external = "cp -r $DIR/../hello ext && make -C $DIR M=$DIR/ext";
+    let hello = |case: Case| {
+        case.file("../hello/Kbuild", "obj-m := hello.o\n").file(
+            "../hello/hello.c",
+            "#include <linux/module.h>\nstatic int __init hello(void) { return 0; }\n\
+             module_init(hello);\nMODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"hello\");\n",
+        )
+    };
+    let tiny = |name: &str, more: &str| {
+        hello(Case::new(&format!("prepared/{name}")).long())
+            .run(&format!("{make} tinyconfig"))
+            .run(&format!(
+                "{}/scripts/config --file $DIR/.config {TINY} {more}; {make} olddefconfig",
+                source.display()
+            ))
+            .run(&make)
+            .run(&make)
+            .run(external)
+    };
+    let mut all = vec![
+        hello(Case::new("prepared/modules_prepare").long())
+            .prepare("cp $KDIR/.config .config")
+            .run(&format!("{make} olddefconfig"))
+            .run(&format!("{make} modules_prepare"))
+            .run(&format!("{make} modules_prepare"))
+            .run(external),
+        tiny("tiny", ""),
+    ];
+    if series == "7.2" {
+        all.push(tiny("tiny-extended", "-e EXTENDED_MODVERSIONS"));
+        let dwarf = "-e EXTENDED_MODVERSIONS -e DEBUG_INFO_DWARF5 -e GENDWARFKSYMS";
+        all.push(tiny("tiny-gendwarfksyms", dwarf));
+    }
+    all
+}
+
+/// The unpacked source, where builds of this machine and of the folder see it.
+fn source(series: &str, tree: &KernelTree) -> Result<PathBuf, String> {
+    let root = tree.folder.clone().unwrap_or_else(|| PathBuf::from("/"));
+    let archive = root.join(format!("usr/src/linux-source-{series}.tar.xz"));
+    let dir = cache::work_root().join("source");
+    let place = dir.join(format!("linux-source-{series}"));
+    let _lock = cache::lock(&dir.join(".lock")).map_err(|e| e.to_string())?;
+    if place.join(".whole").exists() {
+        return Ok(place);
+    }
+    let _ = fs::remove_dir_all(&place);
+    let out = Command::new("tar")
+        .arg("-C")
+        .arg(&dir)
+        .arg("-xf")
+        .arg(&archive)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| e.to_string())?;
+    if !out.status.success() {
+        return Err(String::from_utf8_lossy(&out.stderr).into_owned());
+    }
+    fs::write(place.join(".whole"), "").map_err(|e| format!("{}: {e}", place.display()))?;
+    Ok(place)
+}

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use kiln_make::ShellResult;
+use kiln_make::{ShellResult, Stream};
 
 use crate::{Done, Ended, Sink, Slots, SyncLock};
 
@@ -52,6 +52,31 @@ pub trait Probes: Send + Sync {
 
     /// A command has run, so files may have changed.
     fn disturbed(&self);
+
+    /// A command of a recipe, no recursive make, is about to be run. If it is known that running it
+    /// would change and print nothing, how it would end; or how it did end, if it was run here.
+    fn recipe(&self, _command: RecipeCommand<'_>) -> Option<Ended> {
+        None
+    }
+
+    /// Make itself has written this to the process's own standard output or error.
+    fn said(&self, _to: Stream, _text: &[u8]) {}
+}
+
+/// A command of a recipe that is about to be run.
+pub struct RecipeCommand<'a> {
+    /// Its words.
+    pub argv: &'a [Vec<u8>],
+    /// Its whole environment.
+    pub env: &'a Env,
+    /// The directory it is to run in, absolute.
+    pub dir: &'a [u8],
+    /// Where its standard output and error go.
+    pub sink: &'a Sink,
+    /// It may read standard input.
+    pub good_stdin: bool,
+    /// The target is phony: the recipe runs every time.
+    pub phony: bool,
 }
 
 /// Runs a command within this thread, at once.

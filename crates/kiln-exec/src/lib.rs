@@ -27,7 +27,7 @@ mod start;
 mod wait;
 
 pub use done::{Done, Ended};
-pub use hooks::{Native, Probes, SubMake, SubMakeCall};
+pub use hooks::{Native, Probes, RecipeCommand, SubMake, SubMakeCall};
 pub use host::ExecHost;
 pub use job::Exec;
 pub use lock::SyncLock;

@@ -293,6 +293,13 @@ impl Output {
 
     /// Prints text straight through.
     pub fn raw(&mut self, to: Stream, text: &[u8]) {
+        let own = match to {
+            Stream::Out => self.sink.out.is_none(),
+            Stream::Err => self.sink.err.is_none(),
+        };
+        if let Some(probes) = self.probes.as_ref().filter(|_| own) {
+            probes.said(to, text);
+        }
         if let Err(error) = self.sink.write(to, text) {
             if error == Errno::PIPE && self.sink.out.is_none() {
                 // The runtime ignores the signal that would have ended make here.

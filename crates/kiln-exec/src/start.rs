@@ -12,7 +12,7 @@ use kiln_make::db::flags;
 use kiln_make::options::{OutputSync, debug};
 use kiln_shell::direct::{self, Argv};
 
-use crate::hooks::SubMakeCall;
+use crate::hooks::{RecipeCommand, SubMakeCall};
 use crate::job::{Exec, Job, Line, Running, asks};
 use crate::observe::How;
 use crate::script::{Around, Script};
@@ -168,6 +168,26 @@ impl Exec {
         let good_stdin = job.good_stdin && !self.no_good_stdin;
         self.sequence += 1;
         job.sequence = self.sequence;
+
+        let probes = self.output.borrow().probes.clone().filter(|_| !job.recursive);
+        let answered = probes.and_then(|probes| {
+            probes.recipe(RecipeCommand {
+                argv: words,
+                env: &env,
+                dir: sys.dir(),
+                sink: &sink,
+                good_stdin,
+                phony: make.files[job.file].phony,
+            })
+        });
+        if let Some(ended) = answered {
+            let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
+            done.finish(ended);
+            job.line = Line::Running(Running::SubMake(done));
+            graph.set_state(make, job.file, State::Running);
+            self.output.borrow_mut().exit();
+            return Ok(());
+        }
 
         self.tell_command(make, graph, job, words);
         // A line that may start makes hands them the job slots, and where those are descriptors they are

@@ -142,6 +142,9 @@ impl Instance {
     /// From the arguments to the last goal.
     fn pass(&mut self, inv: &mut Invocation) -> Done<Pass> {
         let goals = self.read_arguments(inv)?;
+        if let Some(recording) = &inv.shared.recording {
+            recording.heed(&self.make, inv.slots.is_some());
+        }
         if self.make.opts.help {
             let program = String::from_utf8_lossy(&self.make.program).into_owned();
             self.print(text::usage(&program, &self.host()).as_bytes());
@@ -157,6 +160,9 @@ impl Instance {
         self.define_variables(inv);
         self.copy_stdin()?;
         self.read_makefiles(argv_jobs)?;
+        if let Some(recording) = &inv.shared.recording {
+            recording.heed(&self.make, inv.slots.is_some());
+        }
         if let Some(signal) = inv.shared.signals.caught() {
             return Err(Stop::Signal(signal));
         }

@@ -10,6 +10,7 @@
 //! - [`mirror`]: the sources in an output directory (`-o`)
 //! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
+//! - [`record`]: whole runs that had nothing to do
 //! - [`command`]: what `$(MAKE)` is
 //! - [`journal`]: targets whose recipes have not ended, for the next build after a kill
 //! - [`told`], [`log`], [`why`], [`trace`]: what a person asks about a build
@@ -26,6 +27,7 @@ pub mod makeflags;
 pub mod mirror;
 pub mod native;
 pub mod probes;
+pub mod record;
 mod remake;
 pub mod restart;
 mod slots;
@@ -62,6 +64,8 @@ pub struct Shared {
     pub native: Arc<native::Tools>,
     /// Answers `$(shell …)` from what was seen.
     pub probes: Option<Arc<probes::Answers>>,
+    /// Notes what the run rests on, where that is to be kept.
+    pub recording: Option<Arc<record::Recording>>,
     /// Runs recursive makes in the process.
     pub submake: Option<Arc<dyn SubMake>>,
     /// A person reads what is written to standard error: errors are explained.
@@ -71,18 +75,21 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For a process that is one build.
+    /// For a process that is one build; with `record` it is noted what the run rests on.
     ///
     /// # Errors
     /// If there are no descriptors left.
     pub fn new(
         slow: &Slow,
         explain: bool,
+        record: bool,
         listeners: Arc<told::Listeners>,
     ) -> std::io::Result<Arc<Self>> {
         let signals = Arc::new(Signals::install()?);
         let probes = command::cache_dir().filter(|_| !slow.has("probes"));
-        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir)));
+        // Where makes run as processes of their own, what they look at is not noted.
+        let recording = (record && probes.is_some() && !slow.has("submake")).then(|| Arc::new(record::Recording::new()));
+        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone())));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();
             let submake = own.filter(|_| !slow.has("submake")).map(|own| {
@@ -93,7 +100,7 @@ impl Shared {
             let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
             let shell_inside = dash && !slow.has("shell");
             let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
-            Shared { signals, shell_inside, native, probes, submake, explain, listeners }
+            Shared { signals, shell_inside, native, probes, recording, submake, explain, listeners }
         }))
     }
 }
@@ -141,15 +148,29 @@ pub fn make_telling(
     telling: &told::Telling,
     say: told::Say,
 ) -> std::io::Result<(Exit, Option<log::Log>)> {
-    let sys = RealSys::current()?;
+    let slow = Slow::from_env();
+    let env: Vec<_> = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let cache = command::cache_dir();
+    // What is told of a build is told of one that is carried out.
+    let whole = !telling.is_any() && !slow.has("plan") && !slow.has("probes");
+    let asked = cache
+        .clone()
+        .filter(|_| whole)
+        .and_then(|dir| Some((record::Asked::now(&argv, &env, explain)?, dir)));
+    if let Some(exit) = asked.as_ref().and_then(|(asked, cache)| asked.answer(cache)) {
+        return Ok((exit, None));
+    }
+    let sys = Box::new(RealSys::current()?);
     let listeners = Arc::new(told::Listeners::new(cache.as_deref(), telling, say));
-    let shared = Shared::new(&Slow::from_env(), explain, Arc::clone(&listeners))?;
-    let env = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
+    let shared = Shared::new(&slow, explain, asked.is_some(), Arc::clone(&listeners))?;
+    let sys = match &shared.recording {
+        Some(recording) => recording.around(sys),
+        None => Arc::from(sys as Box<dyn kiln_base::Sys>),
+    };
     let invocation = Invocation {
         argv,
         env,
-        sys: Arc::new(sys),
+        sys,
         shared: Arc::clone(&shared),
         sink: Sink::default(),
         slots: None,
@@ -166,6 +187,11 @@ pub fn make_telling(
         probes.save();
     }
     let log = listeners.end();
+    if let (Ok(Exit::Status(0)), Some(recording), Some((asked, cache))) =
+        (&exit, &shared.recording, &asked)
+    {
+        recording.keep(asked, cache);
+    }
     // A panic has printed its message; make's status for its own failure is 2.
     Ok((exit.unwrap_or(Exit::Status(2)), log))
 }

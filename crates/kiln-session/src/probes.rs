@@ -10,17 +10,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kiln_exec::Probes;
 use kiln_exec::hooks::Env;
-use kiln_make::ShellResult;
+use kiln_exec::{Ended, Probes, RecipeCommand};
+use kiln_make::{ShellResult, Stream};
 use kiln_watch::fact::Why;
 use kiln_watch::{
-    Answer, Checker, Command, Found, Key, Question, RealEye, Sink, Source, Store, Surroundings,
-    stream_kind, watch,
+    Answer, Checker, Command, Found, Key, Observations, Opaque, Question, RealEye, Runs, Sink,
+    Source, Store, Surroundings, Watched, stream_kind, watch,
 };
 use rustc_hash::FxHashSet;
+
+use crate::record::{self, Recording};
 
 /// What the file of answers is kept under, in bytes.
 const MOST: usize = 64 << 20;
@@ -31,12 +33,15 @@ pub struct Answers {
     around: Surroundings,
     /// The system allows no watching; there is no use in asking again.
     refused: AtomicBool,
+    /// Where it is noted what the whole run rests on.
+    recording: Option<Arc<Recording>>,
 }
 
-/// How many commands one run watches for the sake of later runs. Watching takes a command about twice
-/// its time, and no run is to be slower for it than make would be; a command that is asked for twice
-/// in one run is watched in any case, since that pays at once.
-const FOR_LATER: usize = 6;
+/// How many commands a run watches for the sake of later runs. Watching costs a command about half its
+/// time, and no run is to be slower for it than make would be. Each answer that was known saves more
+/// than watching another command costs, and lets one more be watched; a command that is asked for
+/// twice in one run is watched in any case, since that pays at once.
+const FOR_LATER: usize = 8;
 
 struct Inner {
     /// How many commands may still be watched for later runs.
@@ -50,7 +55,7 @@ struct Inner {
 impl Answers {
     /// The answers kept in a directory.
     #[must_use]
-    pub fn open(dir: &Path) -> Self {
+    pub fn open(dir: &Path, recording: Option<Arc<Recording>>) -> Self {
         let inner = Inner {
             for_later: FOR_LATER,
             asked: FxHashSet::default(),
@@ -58,7 +63,7 @@ impl Answers {
             checker: Checker::new(&RealEye),
         };
         let refused = AtomicBool::new(false);
-        Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused }
+        Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused, recording }
     }
 
     /// Keeps what was learned. A cache that cannot be written is no error of the build.
@@ -82,27 +87,213 @@ pub struct Kept {
     pub again: Option<String>,
 }
 
-/// What is kept in a directory, and how large the whole file is in bytes.
+/// What is kept in a directory: whole runs first, then commands; and how large it all is in bytes.
 #[must_use]
 pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     let mut store = Store::open(dir, MOST);
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
     let entries = store.entries(&mut Checker::new(&RealEye));
-    let kept = entries.into_iter().map(|e| Kept {
-        command: String::from_utf8_lossy(&e.label).into_owned(),
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let runs = Runs::open(dir).list(&RealEye);
+    let size = store.size() + runs.iter().map(|r| r.size).sum::<usize>();
+    let runs = runs.into_iter().map(|r| Kept {
+        command: format!("nothing to do: {}", text(&r.label)),
+        age: (now - r.kept.div_euclid(1_000_000_000)).max(0),
+        size: r.size,
+        again: r.again,
+    });
+    let commands = entries.into_iter().map(|e| Kept {
+        command: text(&e.label),
         age: (now - e.kept).max(0),
         size: e.size,
         again: e.again,
     });
-    (kept.collect(), store.size())
+    (runs.chain(commands).collect(), size)
 }
 
-/// Forgets all answers.
+/// Forgets all answers and runs.
 ///
 /// # Errors
-/// If the file cannot be removed.
+/// If a file cannot be removed.
 pub fn clear(dir: &Path) -> io::Result<()> {
+    Runs::open(dir).clear()?;
     Store::open(dir, MOST).clear()
+}
+
+/// What became of asking for a command's answer.
+enum Known {
+    /// This, and what it rested on if a recording wants it.
+    Answer(Answer, Option<Observations>),
+    /// It has to be run, and it is of no use to watch it.
+    Run,
+    /// It may be watched.
+    Watch,
+}
+
+impl Answers {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The recording, while the run can still be recorded.
+    fn recording(&self) -> Option<&Recording> {
+        self.recording.as_deref().filter(|r| !r.is_over())
+    }
+
+    /// The run cannot be recorded.
+    fn no_record(&self, why: Why, what: &[u8]) {
+        if let Some(recording) = self.recording() {
+            recording.refuse(Opaque::new(why, what));
+        }
+    }
+
+    fn known(&self, key: Key) -> Known {
+        let mut inner = self.inner();
+        let Inner { store, checker, .. } = &mut *inner;
+        match store.get(key, checker) {
+            Found::Stands(answer) => {
+                let seen = self.recording().and_then(|_| store.observations(key));
+                Known::Answer(answer, seen)
+            }
+            Found::Opaque(_) => Known::Run,
+            Found::Nothing | Found::Changed(_) => Known::Watch,
+        }
+    }
+
+    /// Keeps what came of watching a command; what its answer rested on, if that can be kept.
+    fn keep(
+        &self,
+        key: Key,
+        label: Vec<u8>,
+        status: i32,
+        watched: &Watched,
+    ) -> Option<Observations> {
+        let mut inner = self.inner();
+        match &watched.seen {
+            Ok(seen) if seen.effects.is_empty() => {
+                let stdout = watched.stdout.clone();
+                let answer =
+                    Answer { label, status, stdout, stderr: Vec::new(), seen: seen.clone() };
+                inner.store.put(key, answer);
+                Some(seen.clone())
+            }
+            Ok(seen) => {
+                let path = seen.effects.first().map(|e| e.path.clone()).unwrap_or_default();
+                inner.store.put_opaque(key, label, Opaque::new(Why::Effect, path));
+                forget(&mut inner);
+                None
+            }
+            Err(opaque) => {
+                if opaque.why == Why::Refused {
+                    self.refused.store(true, Ordering::Relaxed);
+                } else {
+                    inner.store.put_opaque(key, label, opaque.clone());
+                }
+                forget(&mut inner);
+                None
+            }
+        }
+    }
+
+    fn answer_shell(
+        &self,
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        err: Option<&File>,
+    ) -> Option<ShellResult> {
+        if self.refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let streams = Streams {
+            stdin: Some(io::stdin().as_fd().try_clone_to_owned().ok()?),
+            stdout: None,
+            stderr: own_or(err, io::stderr().as_fd()).ok()?,
+        };
+        let key = self.key(b"shell", argv, env, dir, &streams);
+        match self.known(key) {
+            Known::Answer(answer, seen) => {
+                if let Some(recording) = self.recording() {
+                    recording.rests_on(seen);
+                }
+                // What was saved by it can be spent on watching another.
+                self.inner().for_later += 1;
+                return Some(ShellResult { output: answer.stdout, status: answer.status });
+            }
+            Known::Run => return None,
+            Known::Watch => {
+                let mut inner = self.inner();
+                if inner.asked.insert(key) {
+                    inner.for_later = inner.for_later.checked_sub(1)?;
+                }
+            }
+        }
+        // Other instances go on asking while this command runs.
+        let watched = watch(streams.command(argv, env, dir)).ok()?;
+        let status = match watched.status.signal() {
+            Some(signal) => 128 + signal,
+            None => watched.status.code().unwrap_or(127),
+        };
+        let seen = self.keep(key, label(argv), status, &watched);
+        match (self.recording(), seen) {
+            (Some(recording), Some(seen)) => recording.rests_on(Some(seen)),
+            _ => self.no_record(Why::Program, b""),
+        }
+        Some(ShellResult { output: watched.stdout, status })
+    }
+
+    /// A recipe's command while the run has changed nothing so far. Only the commands of phony targets
+    /// are watched: the others make something, and are run because there is something to make.
+    fn answer_recipe(&self, command: &RecipeCommand<'_>) -> Option<Ended> {
+        if self.refused.load(Ordering::Relaxed) {
+            return None;
+        }
+        let RecipeCommand { argv, env, dir, sink, .. } = command;
+        let stdin = match command.good_stdin {
+            true => io::stdin().as_fd().try_clone_to_owned().ok()?,
+            // The end of a pipe that nobody writes to, as make gives it to all jobs but one.
+            false => rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?.0,
+        };
+        let streams = Streams {
+            stdin: Some(stdin),
+            stdout: Some(own_or(sink.out.as_deref(), io::stdout().as_fd()).ok()?),
+            stderr: own_or(sink.err.as_deref(), io::stderr().as_fd()).ok()?,
+        };
+        let key = self.key(b"recipe", argv, env, dir, &streams);
+        match self.known(key) {
+            // One that fails has more to it: make says so, and may delete the target.
+            Known::Answer(Answer { status: 0, .. }, seen) => {
+                self.recording()?.rests_on(seen);
+                return Some(Ended::Exit(0));
+            }
+            Known::Answer(..) | Known::Run => return None,
+            Known::Watch if !command.phony => return None,
+            Known::Watch => {}
+        }
+        let watched = watch(streams.command(argv, env, dir)).ok()?;
+        let status = watched.status.code().unwrap_or(-1);
+        match self.keep(key, label(argv), status, &watched) {
+            Some(seen) if status == 0 => self.recording()?.rests_on(Some(seen)),
+            _ => self.no_record(Why::Effect, b""),
+        }
+        Some(match watched.status.signal() {
+            Some(signal) => Ended::Signal(signal, watched.status.core_dumped()),
+            None => Ended::Exit(status),
+        })
+    }
+
+    fn key(
+        &self,
+        purpose: &[u8],
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        streams: &Streams,
+    ) -> Key {
+        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let streams = streams.kinds();
+        Question { purpose, argv, dir, env, streams: &streams, version }.key(&self.around)
+    }
 }
 
 impl Probes for Answers {
@@ -113,67 +304,36 @@ impl Probes for Answers {
         dir: &[u8],
         err: Option<&File>,
     ) -> Option<ShellResult> {
-        if self.refused.load(Ordering::Relaxed) {
-            return None;
+        let answer = self.answer_shell(argv, env, dir, err);
+        if answer.is_none() {
+            self.no_record(Why::Program, argv.first().map_or(b"", Vec::as_slice));
         }
-        let streams = streams(err);
-        let question = Question {
-            purpose: b"shell",
-            argv,
-            dir,
-            env,
-            streams: &streams,
-            version: env!("CARGO_PKG_VERSION").as_bytes(),
-        };
-        let key = question.key(&self.around);
-        {
-            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let Inner { store, checker, for_later, asked } = &mut *inner;
-            match store.get(key, checker) {
-                Found::Stands(answer) => {
-                    return Some(ShellResult { output: answer.stdout, status: answer.status });
-                }
-                Found::Opaque(_) => return None,
-                Found::Nothing | Found::Changed(_) => {}
-            }
-            if asked.insert(key) {
-                *for_later = for_later.checked_sub(1)?;
-            }
-        }
-        // Other instances go on asking while this command runs.
-        let watched = watch(command(argv, env, dir, err).ok()?).ok()?;
-        let status = match watched.status.signal() {
-            Some(signal) => 128 + signal,
-            None => watched.status.code().unwrap_or(127),
-        };
-        let label = match argv {
-            [_, flag, script] if flag == b"-c" => script.clone(),
-            _ => argv.join(&b' '),
-        };
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match watched.seen {
-            Ok(seen) => {
-                let stdout = watched.stdout.clone();
-                let changes = !seen.effects.is_empty();
-                inner.store.put(key, Answer { label, status, stdout, stderr: Vec::new(), seen });
-                if changes {
-                    forget(&mut inner);
-                }
-            }
-            Err(opaque) => {
-                if opaque.why == Why::Refused {
-                    self.refused.store(true, Ordering::Relaxed);
-                } else {
-                    inner.store.put_opaque(key, label, opaque);
-                }
-                forget(&mut inner);
-            }
-        }
-        Some(ShellResult { output: watched.stdout, status })
+        answer
     }
 
     fn disturbed(&self) {
-        forget(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
+        // A run that is still to be recorded has changed nothing.
+        if self.recording().is_none() {
+            forget(&mut self.inner());
+        }
+    }
+
+    fn recipe(&self, command: RecipeCommand<'_>) -> Option<Ended> {
+        self.recording()?;
+        if record::is_idle(command.argv) {
+            return None;
+        }
+        let answer = self.answer_recipe(&command);
+        if answer.is_none() {
+            self.no_record(Why::Program, command.argv.first().map_or(b"", Vec::as_slice));
+        }
+        answer
+    }
+
+    fn said(&self, to: Stream, text: &[u8]) {
+        if let Some(recording) = self.recording() {
+            recording.said(to, text);
+        }
     }
 }
 
@@ -182,30 +342,44 @@ fn forget(inner: &mut Inner) {
     inner.checker.forget();
 }
 
-/// What the streams are, since programs may ask, and since what goes to `/dev/null` is no part of an
-/// answer. Standard output is always a pipe.
-fn streams(err: Option<&File>) -> Vec<u8> {
-    let err = match err {
-        Some(file) => stream_kind(file.as_fd()),
-        None => stream_kind(io::stderr().as_fd()),
-    };
-    [stream_kind(io::stdin().as_fd()), " kept ", err].concat().into_bytes()
+fn label(argv: &[Vec<u8>]) -> Vec<u8> {
+    match argv {
+        [_, flag, script] if flag == b"-c" => script.clone(),
+        _ => argv.join(&b' '),
+    }
 }
 
-fn command(argv: &[Vec<u8>], env: &Env, dir: &[u8], err: Option<&File>) -> io::Result<Command> {
-    let copy = |fd: std::os::fd::BorrowedFd<'_>| -> io::Result<OwnedFd> { fd.try_clone_to_owned() };
-    let stderr = match err {
-        Some(file) => copy(file.as_fd())?,
-        None => copy(io::stderr().as_fd())?,
-    };
-    Ok(Command {
-        program: argv.first().cloned().unwrap_or_default(),
-        argv: argv.to_vec(),
-        env: env.clone(),
-        dir: dir.to_vec(),
-        // A command that reads or writes what is not kept is found to be opaque.
-        stdin: Source::Given(copy(io::stdin().as_fd())?),
-        stdout: Sink::Kept,
-        stderr: Sink::Given(stderr),
-    })
+/// Where a command's streams lead. Standard output that is `None` is a pipe, and part of the answer;
+/// a command that reads or writes one that is given is found to be opaque.
+struct Streams {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: OwnedFd,
+}
+
+fn own_or(file: Option<&File>, own: std::os::fd::BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    file.map_or(own, AsFd::as_fd).try_clone_to_owned()
+}
+
+impl Streams {
+    /// What they are, since programs may ask, and since what goes to `/dev/null` is no part of an
+    /// answer.
+    fn kinds(&self) -> Vec<u8> {
+        let kind = |fd: &Option<OwnedFd>| fd.as_ref().map_or("kept", stream_kind);
+        [kind(&self.stdin), " ", kind(&self.stdout), " ", stream_kind(&self.stderr)]
+            .concat()
+            .into_bytes()
+    }
+
+    fn command(self, argv: &[Vec<u8>], env: &Env, dir: &[u8]) -> Command {
+        Command {
+            program: argv.first().cloned().unwrap_or_default(),
+            argv: argv.to_vec(),
+            env: env.clone(),
+            dir: dir.to_vec(),
+            stdin: self.stdin.map_or(Source::Null, Source::Given),
+            stdout: self.stdout.map_or(Sink::Kept, Sink::Given),
+            stderr: Sink::Given(self.stderr),
+        }
+    }
 }

@@ -8,8 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
-use kiln_base::RealSys;
+use kiln_base::{RealSys, Sys};
 use kiln_exec::{Done, Ended, SubMake, SubMakeCall};
+
+use kiln_watch::Opaque;
+use kiln_watch::fact::Why;
 
 use crate::instance::{self, Exit, Invocation};
 use crate::{STACK, Shared};
@@ -24,15 +27,20 @@ pub struct InProcess {
 
 impl SubMake for InProcess {
     fn try_start(&self, call: SubMakeCall<'_>) -> Option<Done> {
-        let argv = self.make_arguments(&call)?;
-        let sys = RealSys::at_path(call.dir).ok()?;
-        let done = Done::new().ok()?;
+        let shared = self.shared.upgrade()?;
+        let prepared = self.prepare(&call, &shared);
+        if let (None, Some(recording)) = (&prepared, &shared.recording) {
+            // It becomes a process, of which only its end will be known.
+            recording
+                .refuse(Opaque::new(Why::Program, call.argv.first().cloned().unwrap_or_default()));
+        }
+        let (argv, sys, done) = prepared?;
         let ended = done.clone();
         let invocation = Invocation {
             argv,
             env: call.env.clone(),
-            sys: Arc::new(sys),
-            shared: self.shared.upgrade()?,
+            sys,
+            shared,
             sink: call.sink,
             slots: Some(Arc::clone(call.slots)),
             lock: call.lock,
@@ -65,6 +73,22 @@ impl Drop for SetOnDrop {
 }
 
 impl InProcess {
+    /// All that may fail.
+    #[allow(clippy::type_complexity)] // what the caller goes on with
+    fn prepare(
+        &self,
+        call: &SubMakeCall<'_>,
+        shared: &Shared,
+    ) -> Option<(Vec<Vec<u8>>, Arc<dyn Sys>, Done)> {
+        let argv = self.make_arguments(call)?;
+        let sys: Box<dyn Sys> = Box::new(RealSys::at_path(call.dir).ok()?);
+        let sys = match &shared.recording {
+            Some(recording) => recording.around(sys),
+            None => Arc::from(sys),
+        };
+        Some((argv, sys, Done::new().ok()?))
+    }
+
     /// The arguments as make sees them, if the command is this very program as make.
     fn make_arguments(&self, call: &SubMakeCall<'_>) -> Option<Vec<Vec<u8>>> {
         let program = call.argv.first()?;

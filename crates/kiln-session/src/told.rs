@@ -25,6 +25,14 @@ pub struct Telling {
     pub timing: bool,
 }
 
+impl Telling {
+    /// Whether anything was asked for.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.why || self.trace.is_some() || self.timing
+    }
+}
+
 /// A reason that has not been told yet.
 struct Pending {
     text: String,

@@ -6,7 +6,7 @@
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
-use kiln_watch::{Checker, Command, RealEye, Sink, Source, watch};
+use kiln_watch::{Checker, Command, RealEye, Sink, Source, watch, watch_every_call};
 
 fn command(argv: &[Vec<u8>]) -> Command {
     Command {
@@ -20,6 +20,13 @@ fn command(argv: &[Vec<u8>]) -> Command {
     }
 }
 
+/// Processor time of this process and of the children it waited for, in ticks of a hundredth second.
+fn ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    after.split_ascii_whitespace().skip(11).take(4).filter_map(|n| n.parse::<u64>().ok()).sum()
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
@@ -27,7 +34,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 fn main() -> std::io::Result<()> {
     let mut argv: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
-    let mut count = 0;
+    let mut count = 0u32;
     if argv.first().is_some_and(|a| a == b"-n") {
         count = argv.get(1).and_then(|a| std::str::from_utf8(a).ok()?.parse().ok()).unwrap_or(10);
         argv.drain(..2);
@@ -60,20 +67,33 @@ fn main() -> std::io::Result<()> {
         }
         Err(why) => println!("opaque: {why}"),
     }
-    let (mut plain, mut under) = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let at = Instant::now();
+    let plain = || {
         std::process::Command::new(std::ffi::OsString::from_vec(argv[0].clone()))
             .args(argv[1..].iter().map(|a| std::ffi::OsString::from_vec(a.clone())))
             .stdin(std::process::Stdio::null())
-            .output()?;
-        plain.push(at.elapsed());
-        let at = Instant::now();
-        watch(command(&argv))?;
-        under.push(at.elapsed());
+            .output()
+            .map(drop)
+    };
+    let ways: [(&str, &dyn Fn() -> std::io::Result<()>); 3] = [
+        ("plain", &plain),
+        ("watched", &|| watch(command(&argv)).map(drop)),
+        ("at every call", &|| watch_every_call(command(&argv)).map(drop)),
+    ];
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    let mut cpu = [0; 3];
+    for _ in 0..count {
+        for (i, (_, run)) in ways.iter().enumerate() {
+            let (at, before) = (Instant::now(), ticks());
+            run()?;
+            times[i].push(at.elapsed());
+            cpu[i] += ticks() - before;
+        }
     }
-    if count > 0 {
-        println!("plain {:?}, watched {:?}", median(plain), median(under));
+    for ((name, _), (times, cpu)) in ways.iter().zip(times.into_iter().zip(cpu)) {
+        if count > 0 {
+            let each = Duration::from_millis(10) * cpu as u32 / count;
+            println!("{name}: median {:?}, processor {each:?}", median(times));
+        }
     }
     Ok(())
 }

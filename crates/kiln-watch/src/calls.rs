@@ -23,6 +23,8 @@ pub enum Call {
     Names,
     /// Makes, removes or changes what a path names.
     Change { dir: Option<usize>, path: usize, also: Option<(Option<usize>, usize)> },
+    /// Makes what a path names, and does nothing if there is something already.
+    Make { dir: Option<usize>, path: usize },
     /// Changes what a descriptor leads to.
     ChangeOpen,
     /// Reads from a descriptor (its position).
@@ -31,6 +33,9 @@ pub enum Call {
     Write(usize),
     /// From one descriptor (first) to another (second).
     Pass(usize, usize),
+    /// Makes a second descriptor of the first argument; where it does so only sometimes, the position
+    /// of the argument that says so ([`COPYING_CONTROLS`]).
+    Copy(Option<usize>),
     /// Sends a signal to a process.
     Signal,
     /// Makes a socket.
@@ -149,9 +154,6 @@ pub fn call(nr: i64) -> Option<Call> {
         // Descriptors.
         c::SYS_close
         | c::SYS_close_range
-        | c::SYS_dup
-        | c::SYS_dup3
-        | c::SYS_fcntl
         | c::SYS_lseek
         | c::SYS_pipe2
         | c::SYS_fsync
@@ -195,6 +197,8 @@ pub fn call(nr: i64) -> Option<Call> {
         | c::SYS_sendto
         | c::SYS_sendmsg
         | c::SYS_vmsplice => Call::Write(0),
+        c::SYS_dup | c::SYS_dup3 => Call::Copy(None),
+        c::SYS_fcntl => Call::Copy(Some(1)),
         c::SYS_sendfile => Call::Pass(1, 0),
         c::SYS_splice | c::SYS_copy_file_range => Call::Pass(0, 2),
         c::SYS_tee => Call::Pass(0, 1),
@@ -216,19 +220,16 @@ pub fn call(nr: i64) -> Option<Call> {
         c::SYS_getdents64 => Call::Names,
         c::SYS_execve => Call::Exec { dir: None, path: 0, argv: 1 },
         c::SYS_execveat => Call::Exec { dir: Some(0), path: 1, argv: 2 },
-        c::SYS_mkdirat
-        | c::SYS_mknodat
-        | c::SYS_unlinkat
-        | c::SYS_fchmodat
-        | c::SYS_fchownat
-        | c::SYS_utimensat
-        | SYS_FCHMODAT2 => change(Some(0), 1),
+        c::SYS_mkdirat | c::SYS_mknodat => Call::Make { dir: Some(0), path: 1 },
+        c::SYS_unlinkat | c::SYS_fchmodat | c::SYS_fchownat | c::SYS_utimensat | SYS_FCHMODAT2 => {
+            change(Some(0), 1)
+        }
         c::SYS_truncate
         | c::SYS_setxattr
         | c::SYS_lsetxattr
         | c::SYS_removexattr
         | c::SYS_lremovexattr => change(None, 0),
-        c::SYS_symlinkat => change(Some(1), 2),
+        c::SYS_symlinkat => Call::Make { dir: Some(1), path: 2 },
         c::SYS_linkat | c::SYS_renameat2 => {
             Call::Change { dir: Some(0), path: 1, also: Some((Some(2), 3)) }
         }
@@ -266,7 +267,6 @@ fn old_call(nr: i64) -> Option<Call> {
     Some(match nr {
         c::SYS_arch_prctl
         | c::SYS_pipe
-        | c::SYS_dup2
         | c::SYS_poll
         | c::SYS_select
         | c::SYS_alarm
@@ -278,6 +278,7 @@ fn old_call(nr: i64) -> Option<Call> {
         | c::SYS_eventfd
         | c::SYS_set_thread_area
         | c::SYS_get_thread_area => Call::Plain,
+        c::SYS_dup2 => Call::Copy(None),
         c::SYS_open => Call::Open { dir: None, path: 0, flags: Flags::At(1) },
         c::SYS_creat => Call::Open { dir: None, path: 0, flags: Flags::Creat },
         c::SYS_stat => status(true),
@@ -285,16 +286,15 @@ fn old_call(nr: i64) -> Option<Call> {
         c::SYS_access => Call::Access { dir: None, path: 0, mode: 1 },
         c::SYS_readlink => Call::Link { dir: None, path: 0 },
         c::SYS_getdents => Call::Names,
-        c::SYS_mkdir
-        | c::SYS_rmdir
+        c::SYS_mkdir | c::SYS_mknod => Call::Make { dir: None, path: 0 },
+        c::SYS_rmdir
         | c::SYS_unlink
-        | c::SYS_mknod
         | c::SYS_chmod
         | c::SYS_chown
         | c::SYS_lchown
         | c::SYS_utime
         | c::SYS_utimes => change(0),
-        c::SYS_symlink => change(1),
+        c::SYS_symlink => Call::Make { dir: None, path: 1 },
         c::SYS_futimesat => Call::Change { dir: Some(0), path: 1, also: None },
         c::SYS_link | c::SYS_rename => Call::Change { dir: None, path: 0, also: Some((None, 1)) },
         c::SYS_renameat => Call::Change { dir: Some(0), path: 1, also: Some((Some(2), 3)) },
@@ -327,6 +327,21 @@ pub const MACHINE: Option<u32> = Some(0xc000_00b7);
 /// Not known: nothing is watched.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub const MACHINE: Option<u32> = None;
+
+/// The requests of `fcntl` that copy a descriptor: `F_DUPFD`, `F_DUPFD_CLOEXEC`.
+pub const COPYING_CONTROLS: &[u32] = &[0, 1030];
+
+/// Whether a call makes descriptors out of nothing, and so can fail for want of them.
+pub fn makes_descriptors(nr: i64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if nr == libc::SYS_pipe {
+        return true;
+    }
+    matches!(
+        nr,
+        libc::SYS_pipe2 | libc::SYS_socketpair | libc::SYS_memfd_create | libc::SYS_eventfd2
+    )
+}
 
 /// Requests to devices that tell nothing which an answer could rest on: whether it is a terminal
 /// (part of every key) and its size, how much waits in a pipe, close-on-exec, sharing of blocks.

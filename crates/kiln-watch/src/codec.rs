@@ -131,7 +131,7 @@ impl Writer {
 }
 
 /// The reasons by their numbers on disk.
-const WHYS: [Why; 14] = [
+const WHYS: [Why; 15] = [
     Why::Refused,
     Why::Program,
     Why::Word,
@@ -146,6 +146,7 @@ const WHYS: [Why; 14] = [
     Why::Changed,
     Why::LeftBehind,
     Why::NotStarted,
+    Why::Effect,
 ];
 
 impl<'a> Reader<'a> {

@@ -166,6 +166,8 @@ pub enum Why {
     LeftBehind,
     /// The program could not be started.
     NotStarted,
+    /// It is run for what it changes; `what` is the path.
+    Effect,
 }
 
 /// Why a command's answer cannot be kept.
@@ -178,7 +180,9 @@ pub struct Opaque {
 }
 
 impl Opaque {
-    pub(crate) fn new(why: Why, what: impl Into<Vec<u8>>) -> Self {
+    /// With its reason.
+    #[must_use]
+    pub fn new(why: Why, what: impl Into<Vec<u8>>) -> Self {
         Opaque { why, what: what.into() }
     }
 }
@@ -201,6 +205,7 @@ impl fmt::Display for Opaque {
             Why::Changed => write!(f, "{what} changed while it ran"),
             Why::LeftBehind => write!(f, "it left a process running"),
             Why::NotStarted => write!(f, "it could not be started ({what})"),
+            Why::Effect => write!(f, "it changes {what}"),
         }
     }
 }

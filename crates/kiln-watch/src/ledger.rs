@@ -26,6 +26,8 @@ struct Touch {
     before: bool,
     /// Whether nothing of what was there before can be seen through it any more.
     whole: bool,
+    /// Whether the call that changed it was seen to succeed.
+    made: bool,
 }
 
 /// See the module.
@@ -36,6 +38,7 @@ pub struct Ledger {
     touched: BTreeMap<Vec<u8>, Touch>,
     programs: Vec<Vec<u8>>,
     opaque: Option<Opaque>,
+    changes_old: bool,
 }
 
 /// A path without doubled slashes, `.` parts and slashes at the end. `..` stays: it need not lead
@@ -67,6 +70,11 @@ impl Ledger {
         if self.opaque.is_none() {
             self.opaque = Some(Opaque::new(why, what));
         }
+    }
+
+    /// The reason, if one was noted.
+    pub fn reason(&self) -> Option<&Opaque> {
+        self.opaque.as_ref()
     }
 
     /// Whether a reason was noted.
@@ -125,6 +133,20 @@ impl Ledger {
             Ok(()) => was,
             Err(errno) => Err(errno),
         };
+        self.note(path, Aspect::Status(follow), Seen::Status { follow, was });
+    }
+
+    /// A question for a file's state is about to be answered.
+    pub fn status_now(&mut self, path: &[u8], follow: bool) {
+        if self.is_known(path, Aspect::Status(follow)) {
+            return;
+        }
+        let was = RealEye.identity(path, follow).map(|id| Status::from(&id));
+        if let Err(errno) = was
+            && crate::calls::is_trouble(errno)
+        {
+            return self.refuse(Why::Trouble, path);
+        }
         self.note(path, Aspect::Status(follow), Seen::Status { follow, was });
     }
 
@@ -199,7 +221,36 @@ impl Ledger {
             return;
         }
         let before = RealEye.identity(&path, false).is_ok();
-        self.touched.insert(path, Touch { before, whole });
+        self.changes_old |= before;
+        self.touched.insert(path, Touch { before, whole, made: false });
+    }
+
+    /// A change succeeded.
+    pub fn made(&mut self, path: &[u8]) {
+        if let Some(touch) = self.touched.get_mut(&clean(path)) {
+            touch.made = true;
+        }
+    }
+
+    /// Whether something was about to be changed that was there before the command.
+    pub fn changes_old(&self) -> bool {
+        self.changes_old
+    }
+
+    /// Removes what the command made, and nothing else: only what was not there before and was seen to
+    /// be made by it. For a command that is begun again.
+    pub fn undo(&self) {
+        use std::os::unix::ffi::OsStrExt;
+        for (path, _) in self.touched.iter().rev().filter(|(_, t)| t.made && !t.before) {
+            let at = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+            // It may be gone again; what cannot be removed is as it would be after a command that
+            // was interrupted.
+            let _ = match RealEye.identity(path, false) {
+                Ok(id) if id.kind == Kind::Dir => std::fs::remove_dir_all(at),
+                Ok(_) => std::fs::remove_file(at),
+                Err(_) => Ok(()),
+            };
+        }
     }
 
     /// A change failed, so nothing was changed by it: forgets the mark if it was the first.

@@ -35,9 +35,19 @@ pub fn seize(tid: i32, options: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_SEIZE, tid, 0, options as usize).map(drop)
 }
 
-/// Goes on to the next stop at a system call, delivering a signal if it is not 0.
-pub fn resume(tid: i32, signal: i32) -> io::Result<()> {
-    ptrace(libc::PTRACE_SYSCALL, tid, 0, signal as usize).map(drop)
+/// Goes on, delivering a signal if it is not 0: to the next stop at a system call, or only to one
+/// that the filter or an event asks for.
+pub fn resume(tid: i32, signal: i32, to_call: bool) -> io::Result<()> {
+    let how = if to_call { libc::PTRACE_SYSCALL } else { libc::PTRACE_CONT };
+    ptrace(how, tid, 0, signal as usize).map(drop)
+}
+
+/// Kills a process whose task this is.
+pub fn kill(tid: i32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(tid) {
+        // It may be gone already.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
 }
 
 /// Leaves a task in its group stop (Ctrl-Z) until it is continued.
@@ -70,7 +80,8 @@ pub fn syscall(tid: i32) -> io::Result<Stop> {
     let head = words[0].to_ne_bytes();
     let arch = u32::from_ne_bytes([head[4], head[5], head[6], head[7]]);
     Ok(match head[0] {
-        1 => {
+        // 3 is the stop that a filter asks for, at the same place.
+        1 | 3 => {
             let args = [words[4], words[5], words[6], words[7], words[8], words[9]];
             Stop::Entry { arch, nr: words[3], args }
         }
@@ -89,18 +100,62 @@ pub fn read_memory(tid: i32, address: u64, into: &mut [u8]) -> usize {
     usize::try_from(got).unwrap_or(0)
 }
 
+/// A rule of a filter of system calls (`struct sock_filter`).
+pub type Rule = libc::sock_filter;
+
+/// Puts a filter on this thread and all that comes of it. Without the right to do so
+/// (`CAP_SYS_ADMIN`) the thread first gives up gaining rights from set-user-id programs.
+fn install(rules: &[Rule]) -> bool {
+    // SECCOMP_FILTER_FLAG_SPEC_ALLOW: the filter is no fence, so the processor's speculation stays
+    // as fast as it is elsewhere.
+    const SPEC_ALLOW: libc::c_ulong = 4;
+    let Ok(len) = libc::c_ushort::try_from(rules.len()) else { return false };
+    let program = libc::sock_fprog { len, filter: rules.as_ptr().cast_mut() };
+    let set = || {
+        // SAFETY: the kernel reads the program, which outlives the call, and writes nothing.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::c_ulong::from(libc::SECCOMP_SET_MODE_FILTER),
+                SPEC_ALLOW,
+                &raw const program,
+            )
+        };
+        result == 0
+    };
+    // SAFETY: a call with plain numbers.
+    set() || (unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } == 0 && set())
+}
+
+/// Whether the system lets filters be put on: tried on a thread that ends at once.
+pub fn can_filter() -> bool {
+    let allow = Rule { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    std::thread::Builder::new()
+        .spawn(move || install(&[allow]))
+        .is_ok_and(|thread| thread.join().unwrap_or(false))
+}
+
+/// The byte by which the child is told to put its filter on before it goes on.
+pub const FILTERED: u8 = b'f';
+/// The byte by which it is told to go on as it is.
+pub const PLAIN: u8 = b'g';
+
 /// Makes the child tell its process id through `tell` and wait for a byte from `go` before it
 /// becomes the program, so that it can be seized in between.
-pub fn hold_before_exec(command: &mut Command, tell: OwnedFd, go: OwnedFd) {
+pub fn hold_before_exec(command: &mut Command, tell: OwnedFd, go: OwnedFd, rules: Vec<Rule>) {
     let hold = move || {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let mut byte = [0u8; 1];
         if rustix::io::write(&tell, &pid.to_ne_bytes()).is_ok() {
             while rustix::io::read(&go, &mut byte) == Err(rustix::io::Errno::INTR) {}
         }
+        if byte[0] == FILTERED {
+            // If it fails, no stop comes before the program begins, and the tracer knows.
+            install(&rules);
+        }
         Ok(())
     };
-    // SAFETY: between fork and exec only async-signal-safe work is allowed. The closure makes three
-    // system calls through rustix, without allocation or locks.
+    // SAFETY: between fork and exec only async-signal-safe work is allowed. The closure makes a few
+    // system calls, without allocation or locks.
     unsafe { command.pre_exec(hold) };
 }

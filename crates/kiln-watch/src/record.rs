@@ -82,8 +82,18 @@ impl Recorder {
         self.notes().facts.contains_key(&(path.to_vec(), asked))
     }
 
+    /// Whether it is known already that the run's answer cannot be kept.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.notes().opaque.is_some()
+    }
+
     fn note(&self, path: Vec<u8>, asked: Asked, seen: Seen) {
         let mut notes = self.notes();
+        // Once there is nothing to keep, nothing is noted.
+        if notes.opaque.is_some() {
+            return;
+        }
         let key = (path, asked);
         if let Some(before) = notes.facts.get(&key) {
             let same = match (before, &seen) {

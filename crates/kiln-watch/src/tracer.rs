@@ -30,10 +30,15 @@ pub enum Fate {
     Ended(ExitStatus),
     /// It is not traced (any more); its parent has to wait for it.
     LetGo,
+    /// It was ended and waited for here, and has to begin again.
+    Again,
 }
 
 /// How long processes that outlive the command are waited for once nothing can come from them.
 const GRACE: Duration = Duration::from_millis(50);
+
+/// `PTRACE_O_EXITKILL`: who is stopped by a filter cannot go on without the one who traces it.
+const EXIT_KILL: i32 = 1 << 20;
 
 /// `PTRACE_EVENT_STOP`, which `libc` lacks on some machines.
 const EVENT_STOP: i32 = 128;
@@ -47,6 +52,10 @@ struct Loop<'a> {
     began: bool,
     told: bool,
     letting_go: bool,
+    /// All is being ended, to begin again.
+    ending: bool,
+    /// A stop has come that only the filter asks for.
+    filtered: bool,
     fate: &'a Sender<Fate>,
 }
 
@@ -67,39 +76,64 @@ pub fn follow(
         began: false,
         told: false,
         letting_go: false,
+        ending: false,
+        filtered: false,
         fate,
     };
+    let mut byte = raw::PLAIN;
     if let Some(root) = read_id(told) {
         let options = libc::PTRACE_O_TRACESYSGOOD
             | libc::PTRACE_O_TRACEFORK
             | libc::PTRACE_O_TRACEVFORK
             | libc::PTRACE_O_TRACECLONE
             | libc::PTRACE_O_TRACEEXEC;
-        // Not EXITKILL: if Kiln dies, its children fare as any make's would.
+        // Not EXITKILL otherwise: if Kiln dies, its children fare as any make's would.
+        let fast = if this.scene.fast { libc::PTRACE_O_TRACESECCOMP | EXIT_KILL } else { 0 };
         let held = if calls::MACHINE.is_some() {
-            raw::seize(root, options)
+            raw::seize(root, options | fast)
         } else {
             Err(std::io::ErrorKind::Unsupported.into())
         };
         match held {
             Ok(()) => {
+                beside(root);
                 this.root = root;
                 this.scene.ids.push(root);
                 this.tasks.insert(root, Task::default());
-                // The first stop has to be asked for; then it goes from call to call.
-                let _ = raw::interrupt(root);
+                if this.scene.fast {
+                    byte = raw::FILTERED;
+                } else {
+                    // The first stop has to be asked for; then it goes from call to call.
+                    let _ = raw::interrupt(root);
+                }
             }
             Err(e) => this.scene.ledger.refuse(Why::Refused, e.to_string()),
         }
     }
-    let _ = rustix::io::write(go, b"g");
+    let _ = rustix::io::write(go, &[byte]);
     if this.root != 0 {
         this.run(silent);
     }
     if !this.told {
-        let _ = fate.send(Fate::LetGo);
+        let _ = fate.send(if this.ending { Fate::Again } else { Fate::LetGo });
     }
     this.scene
+}
+
+/// Moves this thread to the processor that the command runs on and keeps it there: they take turns,
+/// and waking the other on another processor costs more than all the rest. What the command may use
+/// stays as it is.
+fn beside(root: i32) {
+    let stat = std::fs::read_to_string(format!("/proc/{root}/stat")).unwrap_or_default();
+    let processor = stat.rsplit(')').next().and_then(|t| t.split_ascii_whitespace().nth(36));
+    if let Some(processor) = processor.and_then(|n| n.parse().ok()) {
+        let mut set = rustix::thread::CpuSet::new();
+        if processor < rustix::thread::CpuSet::MAX_CPU {
+            set.set(processor);
+            // It is only about speed.
+            let _ = rustix::thread::sched_setaffinity(None, &set);
+        }
+    }
 }
 
 fn read_id(told: &OwnedFd) -> Option<i32> {
@@ -153,12 +187,24 @@ impl Loop<'_> {
         }
         let signal = (status >> 8) & 0xff;
         let event = status >> 16;
+        if self.ending {
+            return raw::kill(tid);
+        }
         if !self.letting_go {
             let listening = self.look(tid, signal, event);
             if listening {
                 return;
             }
-            if self.scene.ledger.is_opaque() {
+            let scene = &mut self.scene;
+            // What was there before cannot be put back, so that is changed only where it can go on.
+            scene.again |= scene.fast && scene.ledger.changes_old();
+            let over = scene.again || scene.ledger.is_opaque();
+            if over && scene.fast && self.filtered {
+                self.ending = true;
+                self.tasks.keys().chain(&self.early).for_each(|other| raw::kill(*other));
+                return raw::kill(tid);
+            }
+            if over {
                 self.letting_go = true;
                 for other in self.tasks.keys() {
                     let _ = raw::interrupt(*other);
@@ -174,13 +220,22 @@ impl Loop<'_> {
                 self.tell(Fate::LetGo);
             }
         } else if !self.early.contains(&tid) {
-            let _ = raw::resume(tid, deliver);
+            self.resume(tid, deliver);
         }
+    }
+
+    fn resume(&self, tid: i32, signal: i32) {
+        let to_call = !self.scene.fast || self.tasks.get(&tid).is_some_and(|t| t.to_end);
+        // It may have been killed meanwhile.
+        let _ = raw::resume(tid, signal, to_call);
     }
 
     fn ended(&mut self, tid: i32, status: i32) {
         self.tasks.remove(&tid);
         self.early.remove(&tid);
+        if self.ending {
+            return;
+        }
         // SIGPIPE is how a pipeline ends early, and no accident.
         if libc::WIFSIGNALED(status) && libc::WTERMSIG(status) != libc::SIGPIPE {
             self.scene.ledger.refuse(Why::Signal, libc::WTERMSIG(status).to_string());
@@ -194,6 +249,10 @@ impl Loop<'_> {
     fn look(&mut self, tid: i32, signal: i32, event: i32) -> bool {
         match event {
             0 if signal == (libc::SIGTRAP | 0x80) => self.at_call(tid),
+            libc::PTRACE_EVENT_SECCOMP => {
+                self.filtered = true;
+                self.at_call(tid);
+            }
             EVENT_STOP => {
                 if matches!(signal, libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) {
                     let _ = raw::listen(tid);
@@ -208,10 +267,11 @@ impl Loop<'_> {
                     let parent = self.tasks.get(&tid);
                     let class = parent.and_then(|t| t.class);
                     let says_proc = parent.is_some_and(|t| t.says_proc);
-                    self.tasks.insert(new, Task { class, says_proc, pending: Pending::Nothing });
+                    let task = Task { class, says_proc, ..Task::default() };
+                    self.tasks.insert(new, task);
                     self.scene.ids.push(new);
                     if self.early.remove(&new) {
-                        let _ = raw::resume(new, 0);
+                        self.resume(new, 0);
                     }
                 }
             }
@@ -219,6 +279,10 @@ impl Loop<'_> {
                 // A thread that becomes a program takes the id of its process.
                 let former = raw::event_message(tid).unwrap_or(tid);
                 let mut task = self.tasks.remove(&former).unwrap_or_default();
+                task.to_end = false;
+                if self.scene.fast && !self.filtered {
+                    self.scene.ledger.refuse(Why::Trouble, "no filter");
+                }
                 self.scene.became(tid, &mut task);
                 self.tasks.insert(tid, task);
                 self.began = true;
@@ -237,6 +301,7 @@ impl Loop<'_> {
                     return self.scene.ledger.refuse(Why::Machine, "");
                 }
                 let nr = nr as i64;
+                task.to_end = false;
                 if !self.began && !matches!(calls::call(nr), Some(calls::Call::Exec { .. })) {
                     return;
                 }
@@ -246,8 +311,10 @@ impl Loop<'_> {
                 {
                     self.scene.ledger.refuse(Why::Program, path.clone());
                 }
+                task.to_end = self.scene.fast && self.scene.hasten(task);
             }
             Ok(Stop::Exit { result }) => {
+                task.to_end = false;
                 if self.began {
                     self.scene.leave(tid, task, result);
                 } else if matches!(task.pending, Pending::Exec { .. }) && result < 0 {

@@ -16,6 +16,7 @@ use rustix::pipe::PipeFlags;
 
 use crate::eye::{Eye, RealEye};
 use crate::fact::{Observations, Opaque, Why};
+use crate::filter;
 use crate::handlers::Scene;
 use crate::ledger::{Ledger, is_plain_device};
 use crate::passing;
@@ -132,9 +133,9 @@ pub fn stream_kind(fd: impl AsFd) -> &'static str {
 }
 
 /// An output's writing end for the child and, if it is kept, the reading end.
-fn sink(how: Sink) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+fn sink(how: &Sink) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
     match how {
-        Sink::Given(fd) => Ok((fd, None)),
+        Sink::Given(fd) => Ok((fd.try_clone()?, None)),
         Sink::Kept => {
             let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
             Ok((writer, Some(reader)))
@@ -142,71 +143,162 @@ fn sink(how: Sink) -> io::Result<(OwnedFd, Option<OwnedFd>)> {
     }
 }
 
+/// How one try to watch a command ended.
+enum Attempt {
+    Done(Watched),
+    /// Nothing of it has happened; it has to run with every call looked at.
+    Slowly,
+    /// Nothing of it has happened; its answer cannot be kept, so it is to run unwatched.
+    Plainly(Opaque),
+}
+
 /// Runs a command and waits for it, watching what it and all that it starts see and do.
+///
+/// Where the system allows it, only those calls stop that matter. A command under such a filter
+/// cannot be let go, and it could not gain rights (from a set-user-id program) if Kiln has none to
+/// give; so at the first sign that its answer cannot be kept it is ended before the call in question,
+/// what it made is removed, and it runs again without a filter. What could not be taken back, a change
+/// of something that was there before, a write to a given stream, reading given input, is such a sign.
 ///
 /// # Errors
 /// If the command cannot be started, as `execve(2)` and `fork(2)` say.
 pub fn watch(command: Command) -> io::Result<Watched> {
-    let mut ledger = Ledger::default();
-    let program = find(&command, &mut ledger)?;
-    // The directory's own state is part of what the command sees by being there.
-    ledger.status(&command.dir, true, Ok(()));
+    watch_with(command, filter::is_allowed())
+}
 
-    let mut child = std::process::Command::new(PathBuf::from(os(&program)));
+/// As [`watch()`], with every call looked at: for measuring and for tests of that way.
+///
+/// # Errors
+/// As [`watch()`].
+pub fn watch_every_call(command: Command) -> io::Result<Watched> {
+    watch_with(command, false)
+}
+
+fn watch_with(command: Command, fast: bool) -> io::Result<Watched> {
+    if fast {
+        match attempt(&command, true)? {
+            Attempt::Done(watched) => return Ok(watched),
+            Attempt::Slowly => {}
+            Attempt::Plainly(opaque) => return plainly(&command, opaque),
+        }
+    }
+    match attempt(&command, false)? {
+        Attempt::Done(watched) => Ok(watched),
+        // Only an attempt under a filter ends so.
+        Attempt::Slowly => plainly(&command, Opaque::new(Why::Refused, "")),
+        Attempt::Plainly(opaque) => plainly(&command, opaque),
+    }
+}
+
+/// A command made ready, and where its outputs are read.
+struct Prepared {
+    child: std::process::Command,
+    out: Option<OwnedFd>,
+    err: Option<OwnedFd>,
+    /// What the given streams lead to.
+    input: Option<(u64, u64)>,
+    outputs: Vec<(u64, u64)>,
+}
+
+fn prepare(command: &Command, program: &[u8]) -> io::Result<Prepared> {
+    let mut child = std::process::Command::new(PathBuf::from(os(program)));
     if let Some((name, rest)) = command.argv.split_first() {
         child.arg0(os(name)).args(rest.iter().map(|a| os(a)));
     }
     child.env_clear().envs(command.env.iter().map(|(name, value)| (os(name), os(value))));
     child.current_dir(os(&command.dir));
-
-    let mut scene =
-        Scene { ledger, input: None, outputs: Vec::new(), ids: Vec::new(), says_pid: false };
-    match command.stdin {
+    let mut input = None;
+    match &command.stdin {
         Source::Null => child.stdin(Stdio::null()),
         Source::Given(fd) => {
-            scene.input = far_end(&fd);
-            child.stdin(fd)
+            input = far_end(fd);
+            child.stdin(fd.try_clone()?)
         }
     };
-    let (out, out_reader) = sink(command.stdout)?;
-    let (err, err_reader) = sink(command.stderr)?;
+    let (out, out_reader) = sink(&command.stdout)?;
+    let (err, err_reader) = sink(&command.stderr)?;
+    let mut outputs = Vec::new();
     for (writer, kept) in [(&out, &out_reader), (&err, &err_reader)] {
         if kept.is_none() {
-            scene.outputs.extend(far_end(writer));
+            outputs.extend(far_end(writer));
         }
     }
     child.stdout(out).stderr(err);
+    Ok(Prepared { child, out: out_reader, err: err_reader, input, outputs })
+}
+
+fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
+    let mut ledger = Ledger::default();
+    let program = find(command, &mut ledger)?;
+    // The directory's own state is part of what the command sees by being there.
+    ledger.status(&command.dir, true, Ok(()));
+    let Prepared { mut child, out, err, input, outputs } = prepare(command, &program)?;
 
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    crate::raw::hold_before_exec(&mut child, tell, gone);
+    let rules = if fast { filter::rules(input.is_some()) } else { Vec::new() };
+    crate::raw::hold_before_exec(&mut child, tell, gone, rules);
+    let scene =
+        Scene { ledger, input, outputs, ids: Vec::new(), says_pid: false, fast, again: false };
 
     let began = RealEye.now();
     let silent = AtomicBool::new(false);
     let (fate_sender, fate) = mpsc::channel();
     let (ran, scene) = std::thread::scope(|scope| {
         let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
-        let ran = run(child, out_reader, err_reader, &fate);
+        let ran = run(child, out, err, &fate);
         silent.store(true, Ordering::Release);
         (ran, tracer.join())
     });
-    let (status, stdout, stderr) = ran?;
-    let seen = match scene {
-        Ok(scene) => passing::close(scene, began, &stdout, &stderr),
-        Err(_) => Err(Opaque::new(Why::Refused, "the watching thread failed")),
+    let failed = || Opaque::new(Why::Refused, "the watching thread failed");
+    let ran = ran?;
+    let scene = match (scene, ran.is_some()) {
+        (Ok(scene), _) => scene,
+        (Err(_), true) if !fast => {
+            let (status, stdout, stderr) = ran.unwrap_or_default();
+            return Ok(Attempt::Done(Watched { status, stdout, stderr, seen: Err(failed()) }));
+        }
+        (Err(_), _) => return Ok(Attempt::Plainly(failed())),
     };
-    Ok(Watched { status, stdout, stderr, seen })
+    // A process that it left running cannot be let go either: it was ended with the tracer.
+    let left = scene.ledger.reason().is_some_and(|o| o.why == Why::LeftBehind);
+    match ran {
+        Some((status, stdout, stderr)) if !(fast && left) => {
+            let seen = passing::close(scene, began, &stdout, &stderr);
+            Ok(Attempt::Done(Watched { status, stdout, stderr, seen }))
+        }
+        _ => {
+            scene.ledger.undo();
+            Ok(match scene.ledger.reason() {
+                Some(opaque) if !scene.again => Attempt::Plainly(opaque.clone()),
+                _ => Attempt::Slowly,
+            })
+        }
+    }
+}
+
+/// Runs a command unwatched.
+fn plainly(command: &Command, opaque: Opaque) -> io::Result<Watched> {
+    let program = find(command, &mut Ledger::default())?;
+    let Prepared { mut child, out, err, .. } = prepare(command, &program)?;
+    let spawned = child.spawn();
+    // The command holds our copies of the writing ends.
+    drop(child);
+    let mut child = spawned?;
+    let (stdout, stderr) = drain(out, err)?;
+    Ok(Watched { status: child.wait()?, stdout, stderr, seen: Err(opaque) })
 }
 
 type Ran = (ExitStatus, Vec<u8>, Vec<u8>);
 
-/// Starts the child, reads its outputs to their ends, and learns how it ended.
+/// Starts the child, reads its outputs to their ends, and learns how it ended; `None` if it has to
+/// begin again.
 fn run(
     mut command: std::process::Command,
     out: Option<OwnedFd>,
     err: Option<OwnedFd>,
     fate: &mpsc::Receiver<Fate>,
-) -> io::Result<Ran> {
+) -> io::Result<Option<Ran>> {
     // Nobody but the tracer may wait for the child while it is traced; `spawn` does so only if the
     // program could not be started, and by then the tracer has let go.
     let spawned = command.spawn();
@@ -216,9 +308,10 @@ fn run(
     let (stdout, stderr) = drain(out, err)?;
     let status = match fate.recv() {
         Ok(Fate::Ended(status)) => status,
+        Ok(Fate::Again) => return Ok(None),
         Ok(Fate::LetGo) | Err(_) => child.wait()?,
     };
-    Ok((status, stdout, stderr))
+    Ok(Some((status, stdout, stderr)))
 }
 
 /// Reads both to their ends, whichever has something first.

@@ -1,0 +1,324 @@
+//! A run with nothing to do is answered from its record, and after every change that make would notice
+//! it is not: whatever is in the cache, what Kiln prints and makes is what it would without one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+const MAKEFILE: &str = "\
+$(info one $(wildcard *.x) $(FOO) $(shell sh tool.sh))
+-include more.mk
+all: out
+	@test -s flag
+out: in
+	cp in out
+.PHONY: all
+";
+
+/// A directory with something to make, and a cache of its own.
+struct Place {
+    root: PathBuf,
+    dir: PathBuf,
+    path: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("kiln-record.{}.{n}", std::process::id()));
+        fs::create_dir_all(root.join("dir")).unwrap();
+        let root = root.canonicalize().unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
+        let place = Place { dir: root.join("dir"), path: "/usr/bin:/bin".into(), root };
+        place.write("Makefile", MAKEFILE);
+        place.write("in", "1\n");
+        place.write("flag", "yes\n");
+        place.write("tool.sh", "tr a b < word\n");
+        place.write("word", "a\n");
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.join(name), text).unwrap();
+    }
+
+    /// Writes a file so that its size and its time of last modification stay what they were.
+    fn rewrite(&self, name: &str, text: &str) {
+        let path = self.dir.join(name);
+        let before = fs::metadata(&path).unwrap();
+        assert_eq!(before.len(), text.len() as u64);
+        fs::write(&path, text).unwrap();
+        set_time(&path, before.modified().unwrap());
+    }
+
+    fn make_with(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        Command::new(self.root.join("make"))
+            .args(args)
+            .current_dir(&self.dir)
+            .env_clear()
+            .env("PATH", &self.path)
+            .env("XDG_CACHE_HOME", self.root.join("cache"))
+            .envs(env.iter().copied())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    fn make(&self) -> String {
+        said(&self.make_with(&[], &[]))
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.root.join("cache/kiln/runs-1")
+    }
+
+    fn records(&self) -> Vec<PathBuf> {
+        let Ok(dir) = fs::read_dir(self.runs()) else { return Vec::new() };
+        dir.map(|e| e.unwrap().path()).collect()
+    }
+
+    /// Runs until there is nothing to do and that is recorded; what is said then.
+    #[track_caller]
+    fn settle(&self) -> String {
+        for _ in 0..6 {
+            self.make();
+        }
+        assert!(!self.records().is_empty(), "{}", self.make());
+        let said = self.make();
+        assert_eq!(said, self.make());
+        said
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+fn set_time(path: &Path, time: SystemTime) {
+    fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}{}{:?}", text(&output.stdout), text(&output.stderr), output.status.code())
+}
+
+/// Whether this system lets commands be watched; nothing is recorded where it does not.
+fn can_watch() -> bool {
+    let place = Place::new();
+    (0..6).for_each(|_| drop(place.make()));
+    !place.records().is_empty()
+}
+
+#[test]
+fn every_change_is_noticed() {
+    if !can_watch() {
+        return;
+    }
+    type Change = fn(&mut Place);
+    let cases: &[(&str, Change, &str)] = &[
+        ("nothing", |_| {}, "one   b\nSome(0)"),
+        ("source is newer", |p| p.write("in", "2\n"), "one   b\ncp in out\nSome(0)"),
+        (
+            "source put back with an older time",
+            |p| {
+                p.write("in", "3\n");
+                set_time(&p.dir.join("in"), SystemTime::now() - Duration::from_secs(1000));
+            },
+            "one   b\nSome(0)",
+        ),
+        (
+            "product is gone",
+            |p| fs::remove_file(p.dir.join("out")).unwrap(),
+            "one   b\ncp in out\nSome(0)",
+        ),
+        (
+            "makefile edited within the tick, same size",
+            |p| p.rewrite("Makefile", &MAKEFILE.replace("info one", "info two")),
+            "two   b\nSome(0)",
+        ),
+        ("wildcard gains a file", |p| p.write("a.x", ""), "one a.x  b\nSome(0)"),
+        ("makefile appears", |p| p.write("more.mk", "$(info more)\n"), "one   b\nmore\nSome(0)"),
+        ("file that a probe reads", |p| p.rewrite("word", "c\n"), "one   c\nSome(0)"),
+        ("script of a probe", |p| p.rewrite("tool.sh", "tr a d < word\n"), "one   d\nSome(0)"),
+        (
+            "program found earlier",
+            |p| {
+                let bin = p.root.join("bin");
+                fs::create_dir(&bin).unwrap();
+                fs::write(bin.join("tr"), "#!/bin/sh\necho mine\n").unwrap();
+                fs::set_permissions(bin.join("tr"), fs::Permissions::from_mode(0o755)).unwrap();
+                p.path = format!("{}:{}", bin.display(), p.path);
+            },
+            "one   mine\nSome(0)",
+        ),
+        (
+            "what a recipe looks at",
+            |p| p.write("flag", ""),
+            "one   b\nmake: *** [Makefile:4: all] Error 1\nSome(2)",
+        ),
+        (
+            "makefile is gone",
+            |p| fs::remove_file(p.dir.join("Makefile")).unwrap(),
+            "make: *** No targets specified and no makefile found.  Stop.\nSome(2)",
+        ),
+        (
+            "directory moved",
+            |p| {
+                fs::rename(&p.dir, p.root.join("moved")).unwrap();
+                p.dir = p.root.join("moved");
+                p.write("word", "e\n");
+            },
+            "one   e\nSome(0)",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let mut place = Place::new();
+        assert_eq!(place.settle(), "one   b\nSome(0)", "{name}");
+        change(&mut place);
+        assert_eq!(place.make(), *expected, "{name}");
+    }
+}
+
+#[test]
+fn variables_and_words_count() {
+    let place = Place::new();
+    place.make();
+    for foo in ["x", "y", "x", "y", "x"] {
+        let out = place.make_with(&[], &[("FOO", foo)]);
+        assert_eq!(said(&out), format!("one  {foo} b\nSome(0)"));
+        let out = place.make_with(&[&format!("FOO={foo}{foo}")], &[]);
+        assert_eq!(said(&out), format!("one  {foo}{foo} b\nSome(0)"));
+    }
+}
+
+#[test]
+fn a_record_that_is_damaged_is_none() {
+    if !can_watch() {
+        return;
+    }
+    type Damage = fn(&Place, &Path);
+    let damages: &[(&str, Damage)] = &[
+        ("cut off", |_, f| {
+            let len = fs::metadata(f).unwrap().len();
+            fs::File::options().write(true).open(f).unwrap().set_len(len / 2).unwrap();
+        }),
+        ("empty", |_, f| fs::write(f, "").unwrap()),
+        ("a byte is another", |_, f| {
+            let mut bytes = fs::read(f).unwrap();
+            let at = bytes.len() / 3;
+            bytes[at] ^= 1;
+            fs::write(f, bytes).unwrap();
+        }),
+        ("another format", |_, f| {
+            let mut bytes = fs::read(f).unwrap();
+            bytes[7] = b'2';
+            fs::write(f, bytes).unwrap();
+        }),
+        ("others may write it", |_, f| {
+            fs::set_permissions(f, fs::Permissions::from_mode(0o666)).unwrap();
+        }),
+        ("a directory in its place", |_, f| {
+            fs::remove_file(f).unwrap();
+            fs::create_dir(f).unwrap();
+        }),
+        ("the cache is a file", |p, _| {
+            fs::remove_dir_all(p.root.join("cache")).unwrap();
+            fs::write(p.root.join("cache"), "").unwrap();
+        }),
+        ("the cache is full", |p, _| {
+            fs::remove_dir_all(p.root.join("cache")).unwrap();
+            std::os::unix::fs::symlink("/dev/full", p.root.join("cache")).unwrap();
+        }),
+    ];
+    for (name, damage) in damages {
+        let place = Place::new();
+        place.settle();
+        damage(&place, &place.records()[0]);
+        assert_eq!(place.make(), "one   b\nSome(0)", "{name}");
+        place.write("in", "2\n");
+        assert_eq!(place.make(), "one   b\ncp in out\nSome(0)", "{name}");
+    }
+}
+
+#[test]
+fn what_rests_on_more_than_files_is_not_recorded() {
+    for text in [
+        "$(info $(shell date +%N))\nall: ;\n",
+        "all: ; @echo said\n",
+        "all: ; @echo x >> log\n",
+        "all: ; @date > /dev/null\n",
+        "$(file > log,x)\nall: ;\n",
+        "all: ; +@:\n\t@sh -c 'read x; :'; date >/dev/null\n",
+    ] {
+        let place = Place::new();
+        place.write("Makefile", text);
+        (0..5).for_each(|_| drop(place.make()));
+        assert!(place.records().is_empty(), "{text}");
+    }
+    let place = Place::new();
+    place.write("Makefile", "all: ; @echo x >> log\n.PHONY: all\n");
+    (0..5).for_each(|_| drop(place.make()));
+    assert_eq!(fs::read(place.dir.join("log")).unwrap(), b"x\nx\nx\nx\nx\n");
+}
+
+#[test]
+fn switches_that_do_or_tell_more_are_not_recorded() {
+    for switch in
+        ["-n", "-q", "-t", "-B", "-d", "-p", "--trace", "--shuffle", "-l9", "--version", "-f-"]
+    {
+        let place = Place::new();
+        place.make();
+        fs::remove_dir_all(place.root.join("cache")).unwrap();
+        (0..4).for_each(|_| drop(place.make_with(&[switch], &[])));
+        assert!(place.records().is_empty(), "{switch}");
+    }
+}
+
+#[test]
+fn slow_ways_keep_none() {
+    for slow in ["plan", "probes", "all"] {
+        let place = Place::new();
+        (0..5).for_each(|_| drop(place.make_with(&[], &[("KILN_SLOW", slow)])));
+        assert!(place.records().is_empty(), "{slow}");
+    }
+}
+
+#[test]
+fn recursive_makes_are_part_of_it() {
+    if !can_watch() {
+        return;
+    }
+    let place = Place::new();
+    fs::create_dir(place.dir.join("sub")).unwrap();
+    place.write("Makefile", "all: ; $(MAKE) -C sub\n.PHONY: all\n");
+    place.write("sub/Makefile", "all: out ; @:\nout: in ; cp in out\n");
+    place.write("sub/in", "1\n");
+    let before = place.settle();
+    assert!(before.contains("-C sub") && !before.contains("cp"), "{before}");
+    place.write("sub/in", "2\n");
+    assert!(place.make().contains("cp in out"));
+    assert_eq!(fs::read(place.dir.join("sub/out")).unwrap(), b"2\n");
+}
+
+#[test]
+fn several_at_once() {
+    let place = Place::new();
+    place.make();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..6)
+            .map(|_| scope.spawn(|| (0..4).map(|_| place.make()).collect::<Vec<_>>()))
+            .collect();
+        for one in all {
+            assert!(one.join().unwrap().iter().all(|said| said == "one   b\nSome(0)"));
+        }
+    });
+    place.write("in", "2\n");
+    assert_eq!(place.make(), "one   b\ncp in out\nSome(0)");
+}

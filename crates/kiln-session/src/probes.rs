@@ -123,7 +123,7 @@ pub fn clear(dir: &Path) -> io::Result<()> {
 /// What became of asking for a command's answer.
 enum Known {
     /// This, and what it rested on if a recording wants it.
-    Answer(Answer, Option<Observations>),
+    Answer(Box<Answer>, Option<Observations>),
     /// It has to be run, and it is of no use to watch it.
     Run,
     /// It may be watched.
@@ -153,7 +153,7 @@ impl Answers {
         match store.get(key, checker) {
             Found::Stands(answer) => {
                 let seen = self.recording().and_then(|_| store.observations(key));
-                Known::Answer(answer, seen)
+                Known::Answer(Box::new(answer), seen)
             }
             Found::Opaque(_) => Known::Run,
             Found::Nothing | Found::Changed(_) => Known::Watch,
@@ -262,7 +262,7 @@ impl Answers {
         let key = self.key(b"recipe", argv, env, dir, &streams);
         match self.known(key) {
             // One that fails has more to it: make says so, and may delete the target.
-            Known::Answer(Answer { status: 0, .. }, seen) => {
+            Known::Answer(answer, seen) if answer.status == 0 => {
                 self.recording()?.rests_on(seen);
                 return Some(Ended::Exit(0));
             }

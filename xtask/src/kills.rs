@@ -62,6 +62,11 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |d| d.as_nanos());
     let mut random = Random(seed as u64 | 1);
     let mut tally = Tally::default();
+    let half = half_made(&kiln, &top.join("half")).map_err(said)?;
+    tally.count(half);
+    if !half {
+        println!("FAILED a target killed in the middle of its recipe counts as made");
+    }
     for tree in &trees {
         let mut place = Place::new(&top, &gnu, &kiln, tree).map_err(said)?;
         for _ in 0..count.div_ceil(trees.len().max(1)) {
@@ -210,6 +215,32 @@ impl<'a> Place<'a> {
         }
         Ok(Ok(()))
     }
+}
+
+/// The plain case, which GNU make fails every time: a recipe that is killed between two commands that
+/// both write the target. Whether the next build makes it whole.
+fn half_made(kiln: &Path, dir: &Path) -> io::Result<bool> {
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join("Makefile"), "out: in\n\techo half >out\n\t$(PAUSE)\n\techo whole >>out\n")?;
+    fs::write(dir.join("in"), "")?;
+    let command = |pause: &str| {
+        let mut c = Command::new(kiln.join("make"));
+        c.arg(format!("PAUSE={pause}")).current_dir(dir).env_clear().env("HOME", kiln);
+        c.env("PATH", "/usr/bin:/bin").stdin(Stdio::null()).stdout(Stdio::null());
+        c
+    };
+    let mut child = command("sleep 60").process_group(0).spawn()?;
+    while fs::read(dir.join("out")).unwrap_or_default() != b"half\n" && child.try_wait()?.is_none()
+    {
+        sleep(Duration::from_millis(5));
+    }
+    let group = rustix::process::Pid::from_child(&child);
+    // It may have ended by itself, which the target will show.
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    child.wait()?;
+    command(":").status()?;
+    Ok(fs::read(dir.join("out"))? == b"half\nwhole\n")
 }
 
 fn differing(a: &Files, b: &Files) -> String {

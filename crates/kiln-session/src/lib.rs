@@ -88,7 +88,8 @@ impl Shared {
         let signals = Arc::new(Signals::install()?);
         let probes = command::cache_dir().filter(|_| !slow.has("probes"));
         // Where makes run as processes of their own, what they look at is not noted.
-        let recording = (record && probes.is_some() && !slow.has("submake")).then(|| Arc::new(record::Recording::new()));
+        let recording = (record && probes.is_some() && !slow.has("submake"))
+            .then(|| Arc::new(record::Recording::new()));
         let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone())));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
             let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();

@@ -18,7 +18,7 @@ use crate::compat::{self, Row};
 use crate::diff::{self, Difference};
 use crate::host::{self, KernelTree};
 use crate::place::{Place, Sources};
-use crate::run::Setting;
+use crate::run::{HUNG, Setting};
 use crate::snapshot::{Snapshot, Stamps, Store};
 
 /// What came of a case.
@@ -206,6 +206,10 @@ impl Harness {
         outcome.kept = expected.is_some();
         if expected.is_none() {
             let (results, took) = self.build(case, tree, &mut place, Who::Reference, &kept)?;
+            if results.iter().any(|r| r.status == HUNG) {
+                // On a machine that is too busy this is no result, and must not be kept as one.
+                return Err(io::Error::other("the reference did not end in time"));
+            }
             save(&dir, &results)?;
             outcome.reference_took = Some(took);
             expected = Some(results);
@@ -357,8 +361,12 @@ fn load(dir: &Path, case: &Case) -> Option<Vec<StepResult>> {
     for i in 0..case.steps.len() {
         let read = |what: &str| fs::read(dir.join(format!("{i}.{what}"))).ok();
         let names = read("writes")?;
+        let status = String::from_utf8(read("status")?).ok()?;
+        if status == HUNG {
+            return None;
+        }
         results.push(StepResult {
-            status: String::from_utf8(read("status")?).ok()?,
+            status,
             output: read("output")?,
             tree: Snapshot::from_text(&read("tree")?)?,
             writes: names

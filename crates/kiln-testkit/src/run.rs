@@ -18,15 +18,18 @@ use crate::host::KernelTree;
 use crate::place::{NOBODY, Place};
 
 /// A program that hangs is ended after this; nothing else is decided by time.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The same for a case that is known to take long.
 const LONG_LIMIT: Duration = Duration::from_secs(1800);
 
+/// What is said of a command line that was ended by the limit.
+pub const HUNG: &str = "hung";
+
 /// How a command line ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ran {
-    /// `exit N`, `signal N`, or `hung`.
+    /// `exit N`, `signal N`, or [`HUNG`].
     pub status: String,
     /// Standard output and standard error in the order written.
     pub output: Vec<u8>,
@@ -141,7 +144,7 @@ impl Setting<'_> {
         }
         end_group(child);
         child.wait()?;
-        Ok("hung".to_owned())
+        Ok(HUNG.to_owned())
     }
 
     fn interrupt(&self, child: &mut Child, how: &Interrupt) -> io::Result<String> {

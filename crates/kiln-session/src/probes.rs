@@ -41,7 +41,7 @@ pub struct Answers {
 /// time, and no run is to be slower for it than make would be. Each answer that was known saves more
 /// than watching another command costs, and lets one more be watched; a command that is asked for
 /// twice in one run is watched in any case, since that pays at once.
-const FOR_LATER: usize = 8;
+const FOR_LATER: usize = 4;
 
 struct Inner {
     /// How many commands may still be watched for later runs.

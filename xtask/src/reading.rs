@@ -24,10 +24,10 @@ const OBJECTS: usize = 50;
 /// knows those of all (`FOR_LATER` in kiln-session).
 const WARM: usize = 24;
 
-/// Prints what the make process has cost. The shell's parent is that process.
-const NOTE: &str = "$(shell echo \"KILN $$PPID $$(cat /proc/$$PPID/task/*/schedstat | \
-    awk '{s+=$$1} END {printf \"%d\", s}') \
-    $$(awk '/^VmHWM/ {print $$2}' /proc/$$PPID/status)\" >&2)";
+/// Prints what the make process has cost: its memory, and the time of each of its threads. The shell's
+/// parent is that process.
+const NOTE: &str = "$(shell echo \"KILN $$(awk '/^VmHWM/ {print $$2}' /proc/$$PPID/status) \
+    $$(awk '{printf \"%s %s \", FILENAME, $$1}' /proc/$$PPID/task/*/schedstat)\" >&2)";
 
 /// One start of make.
 struct Stage {
@@ -119,20 +119,20 @@ fn read(stage: &Stage, program: &Path) -> io::Result<Cost> {
         .stdout(Stdio::null())
         .output()?;
     let text = String::from_utf8_lossy(&out.stderr);
-    // A process that says it more than once has had the most when it says it last.
-    let mut costs: BTreeMap<&str, Cost> = BTreeMap::new();
+    // Threads that have ended are no longer told of: of each, what was said last counts.
+    let mut threads: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut peak = 0f64;
     for line in text.lines().filter_map(|l| l.strip_prefix("KILN ")) {
-        if let [pid, ns, kib] = line.split(' ').collect::<Vec<_>>()[..]
-            && let (Ok(ns), Ok(kib)) = (ns.parse::<f64>(), kib.parse::<f64>())
-        {
-            costs.insert(pid, (ns / 1e6, kib));
+        let mut words = line.split_whitespace();
+        peak = peak.max(words.next().and_then(|w| w.parse().ok()).unwrap_or(0.0));
+        while let (Some(thread), Some(ns)) = (words.next(), words.next()) {
+            threads.insert(thread, ns.parse().unwrap_or(0.0));
         }
     }
-    if costs.is_empty() || !out.status.success() {
+    if threads.is_empty() || !out.status.success() {
         return Err(io::Error::other(format!("{}: {text}", stage.name)));
     }
-    let add = |(cpu, peak): Cost, c: &Cost| (cpu + c.0, peak.max(c.1));
-    Ok(costs.values().fold((0.0, 0.0), add))
+    Ok((threads.values().sum::<f64>() / 1e6, peak))
 }
 
 /// 5,000 targets with 40 dependency lines each, and as many variables appended to.
@@ -169,9 +169,11 @@ fn whole(home: &Path, tree: &KernelTree, stages: &[Stage], last: &Path) -> io::R
     let names: Vec<String> = (0..stages.len()).map(|i| format!("stage{i}")).collect();
     let _ = writeln!(text, "{WHOLE}: {}\n\t@:{NOTE}", names.join(" "));
     for (stage, name) in stages.iter().zip(&names) {
-        // Values may hold anything but newlines.
+        // Values may hold anything but newlines. What make itself hands down is this make's to say.
         let quoted = |v: &str| v.replace('$', "$$").replace('#', "\\#");
-        let environment = stage.env.iter().filter(|(n, v)| n != "MAKEFLAGS" && !v.contains('\n'));
+        let own = ["MAKE", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "SHELL"];
+        let environment =
+            stage.env.iter().filter(|(n, v)| !own.contains(&n.as_str()) && !v.contains('\n'));
         for (n, v) in environment {
             let _ = writeln!(text, "{name}: export {n} := $(empty){}$(empty)", quoted(v));
         }

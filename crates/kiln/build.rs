@@ -1,17 +1,14 @@
-//! How the program is linked where it is built to be used (release): whole, at a fixed place, and with
-//! what every start needs lying together.
+//! How the program is linked where it is built to be used (release): whole, and at a fixed place.
 //!
-//! A build starts Kiln many times over. Of a start's time and memory, most is what the system does to
-//! map a program: libraries to find and bind, thousands of addresses to put right, and pieces of text
-//! read in wherever a function lies. So libc is linked in where its archive is at hand, the program
-//! is not relocatable, and the functions that run in every start come first (`start.ld`).
+//! A build starts Kiln many times over. Of a small instance's time and memory, most is what the system
+//! does to map a program: libraries to find and bind, and thousands of addresses to put right. So libc
+//! is linked in where its archive is at hand, and the program is not relocatable.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=start.ld");
     println!("cargo::rerun-if-env-changed=CC");
     let env = |name: &str| std::env::var(name).unwrap_or_default();
     let native = env("HOST") == env("TARGET");
@@ -19,8 +16,6 @@ fn main() {
     if env("PROFILE") != "release" || !native || !linux {
         return;
     }
-    let script = Path::new(&env("CARGO_MANIFEST_DIR")).join("start.ld");
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
     // rustc names the shared libraries. What the linker finds under these names is a script that leads
     // to the archives.
     let archives: Option<Vec<PathBuf>> = ARCHIVES.iter().map(|name| archive(name)).collect();

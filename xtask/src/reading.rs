@@ -22,7 +22,7 @@ const OBJECTS: usize = 50;
 
 /// Turns before the first that counts. Kiln learns the answers of a few commands in each, until it
 /// knows those of all (`FOR_LATER` in kiln-session).
-const WARM: usize = 24;
+const WARM: usize = 32;
 
 /// Prints what the make process has cost: its memory, and the time of each of its threads. The shell's
 /// parent is that process.

@@ -180,7 +180,17 @@ fn is_space(byte: u8) -> bool {
 }
 
 fn is_shell_char(byte: u8) -> bool {
-    SHELL_CHARS.contains(&byte)
+    /// [`SHELL_CHARS`] by byte: each byte of long commands is asked about more than once.
+    static SPECIAL: [bool; 256] = {
+        let mut special = [false; 256];
+        let mut i = 0;
+        while i < SHELL_CHARS.len() {
+            special[SHELL_CHARS[i] as usize] = true;
+            i += 1;
+        }
+        special
+    };
+    SPECIAL[usize::from(byte)]
 }
 
 /// Whether the base name of `path` is that of a shell that make takes for a Bourne shell.

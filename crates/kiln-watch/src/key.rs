@@ -134,8 +134,10 @@ impl Question<'_> {
         for (name, value) in env {
             let ignored = IGNORED.iter().find(|(ignored, ..)| ignored.as_bytes() == name);
             // `_` stands in any text; a shell sets it itself before it is asked for it.
-            let named =
-                name != b"_" && self.argv.iter().any(|a| crate::programs::contains(a, name));
+            // Asked of few names only: commands are long, and so are environments.
+            let named = ignored.is_some()
+                && name != b"_"
+                && self.argv.iter().any(|a| crate::programs::contains(a, name));
             match ignored {
                 Some((_, Part::Whole, _)) if !named => {}
                 Some((_, Part::JobSlots, _)) if !named => {

@@ -1,15 +1,16 @@
 //! Notes what Kiln itself looks at: a [`Sys`] around another one, whose every answer becomes a fact
 //! of the same kind as a watched command's. It knows nothing of what the answers are used for.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use kiln_base::{FileKind, Stat, Sys, Time};
 use rustc_hash::FxHashMap;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::check::{Checker, Verdict};
-use crate::eye::{Eye, Kind, hash_bytes, hash_names};
+use crate::eye::{Eye, Identity, Kind, hash_bytes, hash_names};
 use crate::fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
 
 /// Which question was asked of a path.
@@ -282,6 +283,31 @@ impl Sys for RecordingSys {
         told
     }
 
+    fn open(&self, path: &[u8]) -> io::Result<Box<dyn Read>> {
+        let path = (path, self.absolute(path));
+        let id = self.recorder.eye.identity(&path.1, true);
+        let now = self.recorder.eye.now();
+        match (self.inner.open(path.0), id) {
+            (Ok(file), Ok(id)) => Ok(Box::new(Reading {
+                file,
+                path: path.1,
+                id,
+                settled: id.kind == Kind::File && id.settled(now),
+                hash: Xxh3::new(),
+                ended: false,
+                recorder: Arc::clone(&self.recorder),
+            })),
+            (Ok(file), Err(_)) => {
+                self.recorder.refuse(Opaque::new(Why::Changed, path.1));
+                Ok(file)
+            }
+            (Err(e), _) => {
+                self.failed(path.0, Asked::Read, &e);
+                Err(e)
+            }
+        }
+    }
+
     fn write(&self, path: &[u8], bytes: &[u8], append: bool) -> io::Result<()> {
         self.wrote(path);
         self.inner.write(path, bytes, append)
@@ -316,5 +342,40 @@ impl Sys for RecordingSys {
 
     fn now(&self) -> Time {
         self.inner.now()
+    }
+}
+
+/// A file that is read piece by piece; what was in it is known at its end.
+struct Reading {
+    file: Box<dyn Read>,
+    path: Vec<u8>,
+    /// Taken before it was opened: if it changes in between, this is too old and proves nothing.
+    id: Identity,
+    settled: bool,
+    hash: Xxh3,
+    ended: bool,
+    recorder: Arc<Recorder>,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.hash.update(buffer.get(..n).unwrap_or_default());
+        if n == 0 && !buffer.is_empty() && !self.ended {
+            self.ended = true;
+            let hash = Some(self.hash.digest128());
+            let seen = Seen::Contents { id: self.id, hash, settled: self.settled };
+            self.recorder.note(self.path.clone(), Asked::Read, seen);
+        }
+        Ok(n)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        // An error in the middle, or a reader that had enough: what the run rests on is not known.
+        if !self.ended {
+            self.recorder.refuse(Opaque::new(Why::Trouble, self.path.clone()));
+        }
     }
 }

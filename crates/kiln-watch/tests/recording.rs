@@ -152,3 +152,34 @@ fn one_look_for_each_path() {
     checker.check(&one).unwrap();
     assert_eq!(checker.looks(), 50);
 }
+
+#[test]
+fn a_file_read_in_pieces_is_as_good_as_one_read_whole() {
+    use std::io::Read as _;
+    let temp = filled();
+    let pieces = record(&temp, |sys| {
+        let mut text = Vec::new();
+        sys.open(b"Kbuild").unwrap().read_to_end(&mut text).unwrap();
+        assert_eq!(text, b"obj-m := a.o\n");
+        assert!(sys.open(b"Makefile").is_err());
+    });
+    let whole = record(&temp, |sys| {
+        sys.read(b"Kbuild").unwrap();
+        assert!(sys.read(b"Makefile").is_err());
+    });
+    let (pieces, whole) = (pieces.unwrap(), whole.unwrap());
+    assert_eq!(pieces.facts, whole.facts);
+    temp.write("Kbuild", "obj-m := b.o\n");
+    assert!(!holds(&pieces));
+}
+
+#[test]
+fn a_file_not_read_to_its_end_tells_nothing() {
+    use std::io::Read as _;
+    let temp = filled();
+    let seen = record(&temp, |sys| {
+        let mut one = [0];
+        sys.open(b"Kbuild").unwrap().read_exact(&mut one).unwrap();
+    });
+    assert!(seen.is_err());
+}

@@ -84,6 +84,10 @@ fn descriptor_argument(arg: u64) -> i32 {
     arg as u32 as i32
 }
 
+/// `ERESTARTNOINTR` (include/linux/errno.h): a signal came in between, nothing has happened, and the
+/// kernel makes the call anew without the program knowing. A fork is left so when a child has just ended.
+const AGAIN: i64 = 513;
+
 impl Scene {
     /// The absolute path that a call names: `None` if it names an open descriptor by an empty path.
     fn path(
@@ -407,6 +411,9 @@ impl Scene {
     /// unless it failed.
     pub fn leave(&mut self, tid: i32, task: &mut Task, result: i64) {
         let pending = std::mem::take(&mut task.pending);
+        if result == -AGAIN {
+            return;
+        }
         let errno = if (-4095..0).contains(&result) { -result as i32 } else { 0 };
         let told = if errno == 0 { Ok(()) } else { Err(errno) };
         if calls::is_trouble(errno) && !matches!(pending, Pending::Nothing | Pending::Access { .. })

@@ -11,7 +11,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
-use kiln_testkit::{KernelTree, cache, kernel_trees, reference};
+use kiln_testkit::{KernelTree, cache, kernel_trees, place, reference};
 
 use crate::options::Options;
 use crate::tally::Tally;
@@ -58,6 +58,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         fs::create_dir_all(dir).map_err(said)?;
         let _ = fs::remove_file(dir.join("make"));
         fs::copy(program, dir.join("make")).map_err(said)?;
+        place::single_pahole(dir).map_err(said)?;
     }
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(1, |d| d.as_nanos());
     let mut random = Random(seed as u64 | 1);

@@ -130,7 +130,7 @@ impl Place {
         for (name, program) in &tree.programs {
             symlink(program, self.bin.join(name))?;
         }
-        wrapper(&self.bin)
+        single_pahole(&self.bin)
     }
 
     /// Makes `make` in this place mean `program`.
@@ -168,8 +168,11 @@ impl Place {
 }
 
 /// GNU make itself is not byte-stable where pahole writes .BTF with several threads, so in both builds
-/// a wrapper leaves that option out and changes nothing else.
-fn wrapper(bin: &Path) -> io::Result<()> {
+/// a wrapper in `bin` leaves that option out and changes nothing else.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn single_pahole(bin: &Path) -> io::Result<()> {
     let Some(real) = host::find_program("pahole") else { return Ok(()) };
     let text = format!(
         "#!/bin/sh\n\

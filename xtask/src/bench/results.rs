@@ -118,8 +118,11 @@ fn line(t: &Turn) -> String {
 fn parse(text: &str) -> Option<Turn> {
     let field = |name: &str| {
         let (_, rest) = text.split_once(&format!("\"{name}\": "))?;
-        let rest = rest.strip_prefix('"').unwrap_or(rest);
-        Some(&rest[..rest.find(['"', ',', '}'])?])
+        match rest.strip_prefix('"') {
+            // A name may have commas in it.
+            Some(text) => Some(&text[..text.find('"')?]),
+            None => Some(&rest[..rest.find([',', '}'])?]),
+        }
     };
     let number = |name: &str| field(name)?.parse::<f64>().ok();
     Some(Turn {
@@ -141,9 +144,9 @@ mod tests {
     #[test]
     fn a_turn_survives_the_disk() {
         let cost = Cost { seconds: 1.5, cpu: 1.25, peak: 2048.0, processes: 7.0 };
-        let turn = Turn { job: "hello 6.12 no-op".into(), program: "GNU make".into(), cost };
+        let turn = Turn { job: "hello 6.12, no-op".into(), program: "GNU make".into(), cost };
         let back = parse(&format!("{},", line(&turn))).unwrap();
-        assert_eq!((back.job.as_str(), back.program.as_str()), ("hello 6.12 no-op", "GNU make"));
+        assert_eq!((back.job.as_str(), back.program.as_str()), ("hello 6.12, no-op", "GNU make"));
         assert!((back.cost.seconds - 1.5).abs() < 1e-9 && (back.cost.peak - 2048.0).abs() < 1e-9);
         assert!(parse("[").is_none());
     }

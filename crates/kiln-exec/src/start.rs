@@ -181,9 +181,7 @@ impl Exec {
             })
         });
         if let Some(ended) = answered {
-            let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
-            done.finish(ended);
-            job.line = Line::Running(Running::SubMake(done));
+            job.line = Line::Running(over(ended)?);
             graph.set_state(make, job.file, State::Running);
             self.output.borrow_mut().exit();
             return Ok(());
@@ -229,9 +227,7 @@ impl Exec {
         } else if let Some(hook) = self.native.clone().filter(|n| may_be_inside && n.takes(words))
             && let Some(ended) = hook.run(words, &env, sys.dir(), &sink)
         {
-            let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
-            done.finish(ended);
-            job.line = Line::Running(Running::SubMake(done));
+            job.line = Line::Running(over(ended)?);
             How::Inside
         } else {
             let slots = (job.recursive && self.slots.is_pipe()).then(|| Arc::clone(&self.slots));
@@ -281,9 +277,14 @@ fn inside(argv: &Argv, around: &Around<'_>) -> Result<Option<Running>> {
     }
     let Argv::Direct(words) = argv else { return Ok(None) };
     let Some(ended) = crate::script::tool(words, around) else { return Ok(None) };
+    over(ended).map(Some)
+}
+
+/// A command that was done within the process and has ended.
+fn over(ended: crate::Ended) -> Result<Running> {
     let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
     done.finish(ended);
-    Ok(Some(Running::SubMake(done)))
+    Ok(Running::SubMake(done))
 }
 
 /// The recipe prefix character after each newline is not for the shell (POSIX).

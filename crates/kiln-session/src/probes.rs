@@ -68,7 +68,7 @@ impl Answers {
 
     /// Keeps what was learned. A cache that cannot be written is no error of the build.
     pub fn save(&self) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner();
         if inner.store.has_news() {
             let _ = inner.store.save();
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use kiln_exec::Ended;
 use kiln_exec::observe::{Begun, How, Observer};
+use kiln_make::{FileId, Make};
 use rustc_hash::FxHashMap;
 
 use crate::journal::{self, Journal};
@@ -94,6 +95,14 @@ impl Listeners {
     }
 }
 
+/// Where a target lies.
+fn absolute(make: &Make, file: FileId) -> Vec<u8> {
+    match make.file_name(file) {
+        name @ [b'/', ..] => name.to_vec(),
+        name => [make.sys.dir(), b"/", name].concat(),
+    }
+}
+
 impl Observer for Listeners {
     fn wants_needs(&self) -> bool {
         self.log.is_some()
@@ -102,20 +111,14 @@ impl Observer for Listeners {
     fn recipe(&self, mut begun: Begun<'_>) -> u64 {
         let job = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let file = begun.file;
-        let is_file = |f: kiln_make::FileId, begun: &Begun<'_>| {
+        let is_file = |f: FileId, begun: &Begun<'_>| {
             let file = &begun.make.files[f];
             !file.phony && !file.precious
         };
         if let Some(journal) = &self.journal {
             let peers = begun.make.files[file].also_make.clone();
             let files = std::iter::once(file).chain(peers).filter(|&f| is_file(f, &begun));
-            let dir = begun.make.sys.dir();
-            let targets: Vec<Vec<u8>> = files
-                .map(|f| match begun.make.file_name(f) {
-                    name @ [b'/', ..] => name.to_vec(),
-                    name => [dir, b"/", name].concat(),
-                })
-                .collect();
+            let targets: Vec<Vec<u8>> = files.map(|f| absolute(begun.make, f)).collect();
             if !targets.is_empty() {
                 journal.begun(job, &targets);
             }
@@ -126,11 +129,7 @@ impl Observer for Listeners {
         let name = String::from_utf8_lossy(begun.make.file_name(file)).into_owned();
         let why = why::why(&mut begun);
         if self.why.is_some() && !begun.make.files[file].phony {
-            let path = begun.make.file_name(file);
-            let path = match path {
-                [b'/', ..] => path.to_vec(),
-                _ => [begun.make.sys.dir(), b"/", path].concat(),
-            };
+            let path = absolute(begun.make, file);
             let before = (!why.sure).then(|| (journal::identity(&path), path));
             let text = format!("{name}: {}", why.text);
             self.pending().insert(job, Pending { text, before });

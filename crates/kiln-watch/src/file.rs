@@ -59,26 +59,27 @@ pub struct Contents {
     pub answers: FxHashMap<u128, (u8, Span)>,
 }
 
+/// The bytes of a file of the cache. They are believed, so only of one that nobody else could have put
+/// there, and that is not larger than `largest`.
+pub fn trusted(path: &Path, largest: u64) -> Option<Vec<u8>> {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+        .ok()?;
+    let meta = file.metadata().ok()?;
+    let mine = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
+    if !mine || !meta.is_file() || meta.len() > largest {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(meta.len() as usize + 1);
+    io::Read::read_to_end(&mut io::Read::take(file, largest), &mut bytes).ok()?;
+    Some(bytes)
+}
+
 impl Contents {
     pub fn read(path: &Path) -> Self {
-        Self::try_read(path).unwrap_or_default()
-    }
-
-    fn try_read(path: &Path) -> Option<Self> {
-        let file = fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(path)
-            .ok()?;
-        let meta = file.metadata().ok()?;
-        // Answers are believed, so only those that nobody else could have put there.
-        let mine = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
-        if !mine || !meta.is_file() || meta.len() > LARGEST {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(meta.len() as usize + 1);
-        io::Read::read_to_end(&mut io::Read::take(file, LARGEST), &mut bytes).ok()?;
-        Some(Self::parse(bytes))
+        trusted(path, LARGEST).map(Self::parse).unwrap_or_default()
     }
 
     pub fn parse(bytes: Vec<u8>) -> Self {

@@ -5,7 +5,7 @@
 //! As in [`crate::store`], nothing here makes a run fail: what cannot be read is not there.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use crate::check::{Checker, Verdict};
 use crate::codec::{Reader, Writer};
 use crate::eye::Eye;
 use crate::fact::Fact;
+use crate::file::trusted;
 use crate::key::Key;
 
 // The file, named by the key in hexadecimal:
@@ -85,7 +86,7 @@ impl Runs {
     /// with fresher stamps, so that keeping the run again makes the next check cheaper.
     #[must_use]
     pub fn get(&self, key: Key, eye: &dyn Eye) -> Option<(Run, bool)> {
-        let bytes = read(&self.file(key))?;
+        let bytes = trusted(&self.file(key), LARGEST)?;
         let mut run = parse(&bytes)?;
         let fresher = check(&mut run, eye).ok()?;
         Some((run, fresher))
@@ -130,7 +131,7 @@ impl Runs {
             .paths()
             .into_iter()
             .filter_map(|(path, _, size)| {
-                let mut run = parse(&read(&path)?)?;
+                let mut run = parse(&trusted(&path, LARGEST)?)?;
                 let again = check(&mut run, eye).err();
                 let facts = run.facts.len();
                 Some(Line { label: run.label, kept: run.kept, size: size as usize, facts, again })
@@ -174,23 +175,6 @@ impl Runs {
             }
         }
     }
-}
-
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let file = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
-        .ok()?;
-    let meta = file.metadata().ok()?;
-    // Records are believed, so only those that nobody else could have put there.
-    let mine = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
-    if !mine || !meta.is_file() || meta.len() > LARGEST {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(meta.len() as usize + 1);
-    file.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 fn parse(bytes: &[u8]) -> Option<Run> {

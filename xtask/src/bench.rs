@@ -56,7 +56,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     }
     let mut results = Results::open(kind);
     for job in &jobs {
-        for tree in trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)) {
+        for tree in trees.iter().filter(|t| options.wants_tree(&t.series)) {
             let name = format!("{} {}", job.name, tree.series);
             let costs = compare(job, tree, &programs, turns).map_err(said)?;
             let turn = |(program, cost): (&str, Cost)| Turn {
@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         let files: Vec<(&str, PathBuf)> =
             programs.iter().map(|(name, dir)| (*name, dir.join("make"))).collect();
         let chosen: Vec<&KernelTree> =
-            trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)).collect();
+            trees.iter().filter(|t| options.wants_tree(&t.series)).collect();
         let alone = reading::run(&files, &chosen, turns).map_err(said)?;
         let text = format!("# reading alone\n\n{}\n\n{alone}", measure::machine());
         let dir = repository().join("benches/results").join(machine_name());
@@ -88,7 +88,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
 fn tools(options: &Options, trees: &[KernelTree], turns: usize) -> io::Result<bool> {
     let mut table = tools::HEAD.to_owned();
     let mut json = String::new();
-    for tree in trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)) {
+    for tree in trees.iter().filter(|t| options.wants_tree(&t.series)) {
         tools::run(tree, &options.program(), turns, &mut table, &mut json)?;
     }
     let dir = repository().join("benches/results").join(machine_name());

@@ -109,7 +109,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let wants = |r: &&Row| {
         options.wants(&format!("{}@{}", r.name, r.kernel))
             && (!r.long || options.long || !options.names.is_empty() || options.tree.is_some())
-            && options.tree.as_deref().is_none_or(|t| t == r.kernel)
+            && options.wants_tree(r.kernel)
     };
     let mut tally = Tally::default();
     let mut bench = Bench { kiln, trees: kernel_trees(), built: Vec::new() };

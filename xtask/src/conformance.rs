@@ -30,7 +30,7 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
         return Ok(true);
     }
     let mut tally = Tally::default();
-    for series in SERIES.iter().filter(|s| options.tree.as_ref().is_none_or(|t| t == *s)) {
+    for series in SERIES.iter().filter(|s| options.wants_tree(s)) {
         if !trees.iter().any(|t| t.series == *series) {
             println!("FAILED tree: no header tree of {series} is installed");
             tally.failed += 1;

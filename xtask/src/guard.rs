@@ -10,12 +10,10 @@ use std::process::Command;
 
 use kiln_testkit::host;
 
-const MARK: &str = "KILN_TEST_GUARDED";
-
 /// Starts this program again behind the guard. Returns where that is not needed or not possible; the
 /// trees' state is compared before and after in any case.
 pub fn enter() {
-    if !host::is_root() || std::env::var_os(MARK).is_some() {
+    if !host::is_root() || std::env::var_os(host::GUARDED).is_some() {
         return;
     }
     let Ok(own) = std::env::current_exe() else { return };
@@ -30,7 +28,7 @@ pub fn enter() {
         .args(["--mount", "sh", "-c", &format!("{line}; exec \"$@\""), "sh"])
         .arg(own)
         .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
+        .env(host::GUARDED, "1")
         .exec();
     println!("note: cannot start again behind the guard: {error}");
 }

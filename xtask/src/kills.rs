@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use kiln_testkit::{KernelTree, cache, kernel_trees, place, reference};
 
+use crate::bench::measure::shell;
 use crate::options::Options;
 use crate::tally::Tally;
 
@@ -50,8 +51,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let count = options.names.first().map_or(Ok(200), |n| n.parse());
     let count: usize = count.map_err(|_| "kills: the number of builds is no number".to_owned())?;
     let trees = kernel_trees();
-    let trees: Vec<&KernelTree> =
-        trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)).collect();
+    let trees: Vec<&KernelTree> = trees.iter().filter(|t| options.wants_tree(&t.series)).collect();
     let top = cache::work_root().join("kills");
     let (gnu, kiln) = (top.join("gnu"), top.join("kiln"));
     for (dir, program) in [(&gnu, reference::make()?), (&kiln, options.program())] {
@@ -136,12 +136,9 @@ impl<'a> Place<'a> {
     }
 
     fn command(&self, bin: &Path) -> Command {
-        let mut c = Command::new("sh");
-        let (kdir, dir) = (self.tree.dir.display(), self.dir.display());
-        c.args(["-c", &format!("KDIR='{kdir}' DIR='{dir}'; exec {BUILD}")]);
-        c.current_dir(&self.dir).env_clear().env("HOME", self.kiln);
-        c.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
-        c.stdin(Stdio::null());
+        let mut c = shell(&format!("exec {BUILD}"), bin, &self.dir, self.tree);
+        // The journal of a killed build is found by the next one.
+        c.env("HOME", self.kiln);
         c
     }
 

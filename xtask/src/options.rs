@@ -34,6 +34,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a tree of that series is asked for.
+    pub fn wants_tree(&self, series: &str) -> bool {
+        self.tree.as_deref().is_none_or(|t| t == series)
+    }
+
     /// Reads the words.
     pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut o = Options::default();

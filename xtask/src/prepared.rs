@@ -6,10 +6,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use kiln_conformance::examples;
-use kiln_testkit::place::Sources;
+use kiln_testkit::place::{Sources, quiet};
 use kiln_testkit::{Case, Harness, KernelTree, Outcome, cache, far, kernel_trees, reference};
 
 use crate::conformance;
@@ -31,7 +31,7 @@ const TINY: &str = "-e 64BIT -e MODULES -e MODULE_UNLOAD -e MODVERSIONS -e PRINT
 pub fn run(options: &Options) -> Result<bool, String> {
     let mut tally = Tally::default();
     let said = |e: std::io::Error| e.to_string();
-    for series in SERIES.iter().filter(|s| options.tree.as_deref().is_none_or(|t| t == **s)) {
+    for series in SERIES.iter().filter(|s| options.wants_tree(s)) {
         let tree = match kernel_trees().into_iter().find(|t| t.series == *series) {
             Some(tree) => tree,
             None => match far::tree(series, &options.program()) {
@@ -108,17 +108,8 @@ fn source(series: &str, tree: &KernelTree) -> Result<PathBuf, String> {
         return Ok(place);
     }
     let _ = fs::remove_dir_all(&place);
-    let out = Command::new("tar")
-        .arg("-C")
-        .arg(&dir)
-        .arg("-xf")
-        .arg(&archive)
-        .stdin(Stdio::null())
-        .output()
+    quiet(Command::new("tar").arg("-C").arg(&dir).arg("-xf").arg(&archive))
         .map_err(|e| e.to_string())?;
-    if !out.status.success() {
-        return Err(String::from_utf8_lossy(&out.stderr).into_owned());
-    }
     fs::write(place.join(".whole"), "").map_err(|e| format!("{}: {e}", place.display()))?;
     Ok(place)
 }

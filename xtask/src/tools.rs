@@ -16,7 +16,7 @@ use kiln_conformance::examples;
 use kiln_session::toolhost::ToolHost;
 use kiln_testkit::{KernelTree, cache, reference};
 
-use crate::bench::measure::{Cost, TIME, median};
+use crate::bench::measure::{Cost, finish, median, timed};
 
 /// How many units genksyms is given, the largest ones.
 const UNITS: usize = 100;
@@ -30,7 +30,6 @@ struct Start {
     argv: Vec<String>,
     dir: PathBuf,
     input: Option<PathBuf>,
-    env: Vec<(String, String)>,
 }
 
 /// Something that the tree's program and Kiln's do.
@@ -73,7 +72,7 @@ pub fn run(
                 }
                 let mut sum = Cost::default();
                 for start in starts {
-                    let cost = measure(start, &home)?;
+                    let cost = measure(start)?;
                     sum.seconds += cost.seconds;
                     sum.cpu += cost.cpu;
                     sum.peak = sum.peak.max(cost.peak);
@@ -227,7 +226,6 @@ fn modpost(tree: &KernelTree, built: &Path, kiln: &Path, count: usize) -> io::Re
         argv: first.into_iter().chain(args.iter().cloned()).collect(),
         dir: tree.dir.clone(),
         input: args.iter().any(|a| a == "-").then(|| list.clone()),
-        env: Vec::new(),
     };
     let theirs = tree.dir.join("scripts/mod/modpost").display().to_string();
     let ours = [&kiln.display().to_string(), "tool", "modpost"].map(str::to_owned);
@@ -268,7 +266,6 @@ fn genksyms(tree: &KernelTree, kiln: &Path) -> io::Result<Option<Job>> {
         argv: first.iter().cloned().chain(["-r".to_owned(), "/dev/null".to_owned()]).collect(),
         dir: tree.dir.clone(),
         input: Some(unit.to_owned()),
-        env: Vec::new(),
     };
     let largest = || found.iter().rev().take(UNITS).map(|(_, unit)| unit);
     let starts = [
@@ -301,7 +298,6 @@ fn sign(tree: &KernelTree, built: &Path, kiln: &Path) -> io::Result<Option<Job>>
             .collect(),
         dir: dir.clone(),
         input: None,
-        env: Vec::new(),
     };
     let kiln = kiln.display().to_string();
     let starts = [vec![start(&[&program])], vec![start(&[&kiln, "tool", "sign-file"])]];
@@ -312,27 +308,16 @@ fn sign(tree: &KernelTree, built: &Path, kiln: &Path) -> io::Result<Option<Job>>
     }))
 }
 
-fn measure(start: &Start, home: &Path) -> io::Result<Cost> {
-    let note = home.join("cost");
-    let mut c = Command::new(TIME);
-    c.args(["-f", "%U %S %M", "-o"]).arg(&note).args(&start.argv).current_dir(&start.dir);
-    c.envs(start.env.iter().map(|(n, v)| (n, v)));
+fn measure(start: &Start) -> io::Result<Cost> {
+    let mut c = timed();
+    c.args(&start.argv).current_dir(&start.dir);
     c.stdin(match &start.input {
         Some(file) => Stdio::from(File::open(file)?),
         None => Stdio::null(),
     });
-    c.stdout(Stdio::null()).stderr(Stdio::null());
-    let begin = Instant::now();
-    let status = c.status()?;
-    let seconds = begin.elapsed().as_secs_f64();
+    let (cost, status) = finish(c)?;
     if !status.success() {
         return Err(io::Error::other(format!("{}: {status}", start.argv.join(" "))));
     }
-    let text = fs::read_to_string(&note)?;
-    let last = text.lines().last().unwrap_or_default();
-    let n: Vec<f64> = last.split(' ').filter_map(|w| w.parse().ok()).collect();
-    let [user, system, peak] = n.as_slice() else {
-        return Err(io::Error::other(format!("{TIME} said: {text}")));
-    };
-    Ok(Cost { seconds, cpu: user + system, peak: *peak, processes: 0.0 })
+    Ok(cost)
 }

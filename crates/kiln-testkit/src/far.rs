@@ -12,10 +12,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::cache;
 use crate::host::{self, KernelTree};
+use crate::place::quiet;
 
 /// The series that there can be, each asked for by name.
 pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2", "7.2-arm64"];
@@ -101,8 +102,7 @@ fn in_folder(series: &str) -> Result<KernelTree, String> {
     // seen by this process and its children only.
     let line = "set -e; mount --bind \"$1\" \"$1\"; mount --make-shared \"$1\"; \
         mount --bind \"$1\" \"$2\"; mount -t proc proc \"$3/proc\"; mount --rbind /dev \"$3/dev\"";
-    let own = "KILN_TEST_GUARDED";
-    if std::env::var_os(own).is_none() {
+    if std::env::var_os(host::GUARDED).is_none() {
         return Err("mounts cannot be made here without showing outside".to_owned());
     }
     done(Command::new("sh").args(["-c", line, "sh"]).arg(&work).arg(&inside).arg(&folder))?;
@@ -153,7 +153,7 @@ fn configured(src: &Path) -> Result<PathBuf, String> {
 
 /// Where the harness has mounts of its own, the tree is kept from being written.
 fn read_only(dir: &Path) -> Result<(), String> {
-    if !host::is_root() || std::env::var_os("KILN_TEST_GUARDED").is_none() {
+    if !host::is_root() || std::env::var_os(host::GUARDED).is_none() {
         return Ok(());
     }
     let line = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\"";
@@ -161,9 +161,5 @@ fn read_only(dir: &Path) -> Result<(), String> {
 }
 
 fn done(command: &mut Command) -> Result<(), String> {
-    let out = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
-    match out.status.success() {
-        true => Ok(()),
-        false => Err(String::from_utf8_lossy(&out.stderr).trim().to_owned()),
-    }
+    quiet(command).map_err(|e| e.to_string())
 }

@@ -10,6 +10,9 @@ use crate::cache;
 /// The series whose header trees every case runs on.
 pub const SERIES: &[&str] = &["6.1", "6.12"];
 
+/// Set for a process whose mounts are its own, by whoever started it so.
+pub const GUARDED: &str = "KILN_TEST_GUARDED";
+
 /// A kernel tree to build against.
 #[derive(Debug, Clone, Default)]
 pub struct KernelTree {

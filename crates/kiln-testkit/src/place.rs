@@ -248,7 +248,11 @@ fn own(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn quiet(command: &mut Command) -> io::Result<()> {
+/// Runs a command to its end.
+///
+/// # Errors
+/// What it wrote to standard error, where it failed.
+pub fn quiet(command: &mut Command) -> io::Result<()> {
     let o = command.stdin(Stdio::null()).output()?;
     if o.status.success() {
         return Ok(());

@@ -65,20 +65,13 @@ pub fn run(options: &Options) -> Result<bool, String> {
         return Err(format!("there is no step {s}; there are {}", all.join(", ")));
     }
     let mut done = Vec::new();
-    for tree in trees.iter().filter(|t| options.tree.as_ref().is_none_or(|s| *s == t.series)) {
+    for tree in trees.iter().filter(|t| options.wants_tree(&t.series)) {
         for case in CASES.iter().filter(|c| wanted(c.name)) {
             let setups = prepare(case, case.name, tree, [&gnu, &kiln], options)?;
             for step in STEPS.iter().filter(|s| step_wanted(s.name)) {
                 let job = format!("{} {} {}", case.name, tree.series, step.name);
                 let turns = compare(step, &setups, options).map_err(said)?;
-                let turns = turns.into_iter().map(|(program, cost)| Turn {
-                    job: job.clone(),
-                    program,
-                    cost,
-                });
-                results.replace(&job, turns.collect());
-                results.save().map_err(said)?;
-                println!("{job}: done");
+                keep(&mut results, &job, turns).map_err(said)?;
                 done.push(job);
             }
         }
@@ -88,16 +81,21 @@ pub fn run(options: &Options) -> Result<bool, String> {
                 prepare(&case, &format!("growth-{objects}"), tree, [&gnu, &kiln], options)?;
             let job = format!("growth, {objects} objects {} no-op", tree.series);
             let turns = compare(&STEPS[1], &setups, options).map_err(said)?;
-            let turns =
-                turns.into_iter().map(|(program, cost)| Turn { job: job.clone(), program, cost });
-            results.replace(&job, turns.collect());
-            results.save().map_err(said)?;
-            println!("{job}: done");
+            keep(&mut results, &job, turns).map_err(said)?;
             done.push(job);
         }
     }
     print!("{}", results.table(|job| done.iter().any(|d| d == job)));
     Ok(true)
+}
+
+/// Writes down what the turns of a job cost.
+fn keep(results: &mut Results, job: &str, turns: Vec<(String, Cost)>) -> io::Result<()> {
+    let turn = |(program, cost)| Turn { job: job.to_owned(), program, cost };
+    results.replace(job, turns.into_iter().map(turn).collect());
+    results.save()?;
+    println!("{job}: done");
+    Ok(())
 }
 
 /// The case in a directory for each program, written where it is not there from an earlier run.

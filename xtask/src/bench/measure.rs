@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use kiln_testkit::{KernelTree, cache};
@@ -45,26 +45,42 @@ pub fn shell(line: &str, bin: &Path, dir: &Path, tree: &KernelTree) -> Command {
 
 /// Runs a command to its end and says what it cost.
 pub fn measure(c: &Command) -> io::Result<Cost> {
-    let note = cache::work_root().join("bench/cost");
-    let mut outer = Command::new(TIME);
-    outer.args(["-f", "%U %S %M", "-o"]).arg(&note).arg(c.get_program()).args(c.get_args());
+    let mut outer = timed();
+    outer.arg(c.get_program()).args(c.get_args());
     outer.env_clear().envs(c.get_envs().filter_map(|(k, v)| Some((k, v?))));
     if let Some(dir) = c.get_current_dir() {
         outer.current_dir(dir);
     }
-    outer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    outer.stdin(Stdio::null());
+    Ok(finish(outer)?.0)
+}
+
+fn note() -> PathBuf {
+    cache::work_root().join("bench/cost")
+}
+
+/// The beginning of a command for [`finish`]: the program and its arguments are still to be added.
+pub fn timed() -> Command {
+    let mut outer = Command::new(TIME);
+    outer.args(["-f", "%U %S %M", "-o"]).arg(note());
+    outer
+}
+
+/// Runs a command that begins as [`timed`] says: what it cost, and how it ended.
+pub fn finish(mut outer: Command) -> io::Result<(Cost, ExitStatus)> {
+    outer.stdout(Stdio::null()).stderr(Stdio::null());
     let before = started()?;
     let start = Instant::now();
-    outer.status()?;
+    let status = outer.status()?;
     let seconds = start.elapsed().as_secs_f64();
     let processes = started()?.saturating_sub(before) as f64;
-    let text = fs::read_to_string(&note)?;
+    let text = fs::read_to_string(note())?;
     let last = text.lines().last().unwrap_or_default();
     let n: Vec<f64> = last.split(' ').filter_map(|w| w.parse().ok()).collect();
     let [user, system, peak] = n.as_slice() else {
         return Err(io::Error::other(format!("{TIME} said: {text}")));
     };
-    Ok(Cost { seconds, cpu: user + system, peak: *peak, processes })
+    Ok((Cost { seconds, cpu: user + system, peak: *peak, processes }, status))
 }
 
 /// How many processes the machine has started since it runs (proc(5), `/proc/stat`).

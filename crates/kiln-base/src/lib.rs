@@ -6,6 +6,7 @@
 pub mod fake;
 pub mod index;
 pub mod name;
+pub mod physical;
 pub mod span;
 pub mod sys;
 pub mod text;

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
+use crate::physical::path_of;
+
 /// A point in time: nanoseconds since the epoch, as file systems stamp files.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct Time(pub i128);
@@ -136,9 +138,7 @@ impl RealSys {
 
     fn enter(from: BorrowedFd<'_>, dir: &[u8]) -> io::Result<Self> {
         let fd = open_dir(from, dir)?;
-        // The kernel's own name for the descriptor is what getcwd would say after a chdir.
-        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+        let path = path_of(fd.as_fd())?;
         // O_PATH does not ask for the right to search the directory, but chdir does.
         rustix::fs::accessat(&fd, c".", rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)?;
         Ok(RealSys { path, fd })

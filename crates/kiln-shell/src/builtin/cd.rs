@@ -1,8 +1,9 @@
 //! `cd`: the logical working directory, kept as a descriptor instead of the process's own.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use kiln_base::physical::path_of;
 use rustix::fs::{Access, AtFlags, Mode, OFlags};
 
 use super::Ended;
@@ -49,7 +50,7 @@ impl Shell {
             let shown = if shown.is_empty() { wanted } else { shown };
             return Err([b"can't cd to ", shown.as_slice()].concat());
         };
-        let path = if physical { physical_path(&fd).unwrap_or_default() } else { logical };
+        let path = if physical { path_of(fd.as_fd()).unwrap_or_default() } else { logical };
         self.vars.set_exported(b"OLDPWD", &self.dir.path.clone());
         self.vars.set_exported(b"PWD", &path);
         self.dir = Arc::new(Dir { fd, path });
@@ -68,12 +69,6 @@ fn enter(dir: &OwnedFd, path: &[u8]) -> Option<OwnedFd> {
     // An O_PATH descriptor does not ask for the right to search the directory.
     rustix::fs::accessat(&fd, c".", Access::EXEC_OK, AtFlags::EACCESS).ok()?;
     Some(fd)
-}
-
-/// What `getcwd` would say after a `fchdir`.
-fn physical_path(fd: &OwnedFd) -> Option<Vec<u8>> {
-    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    rustix::fs::readlink(link, Vec::new()).ok().map(std::ffi::CString::into_bytes)
 }
 
 /// The path after a change from one directory to another, with dots and doubled slashes taken out
@@ -107,7 +102,7 @@ fn logical_path(from: &[u8], to: &[u8]) -> Vec<u8> {
 pub(crate) fn starting_dir(vars: &Vars, dir: Arc<Dir>) -> Arc<Dir> {
     let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
     let here = rustix::fs::statat(&dir.fd, c".", AtFlags::empty()).map(identity);
-    let mut path = physical_path(&dir.fd).unwrap_or_else(|| dir.path.clone());
+    let mut path = path_of(dir.fd.as_fd()).unwrap_or_else(|_| dir.path.clone());
     if let Some(claimed) = vars.get(b"PWD").filter(|claimed| claimed.first() == Some(&b'/')) {
         let there = rustix::fs::statat(&dir.fd, claimed, AtFlags::empty()).map(identity);
         if here.is_ok() && here == there {

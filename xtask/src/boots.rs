@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kiln_conformance::{corpus, examples};
+use kiln_testkit::place::quiet;
 use kiln_testkit::{KernelTree, cache, far, kernel_trees};
 
 use crate::kernels::{self, Count};
@@ -192,7 +193,8 @@ impl Bench {
             if !root.is_dir() {
                 return Err(format!("no kernel image (scripts/test-trees --long {name})"));
             }
-            done(self.kiln().args(["kernels", "add", "--name", &name]).arg(&root))?;
+            quiet(self.kiln().args(["kernels", "add", "--name", &name]).arg(&root))
+                .map_err(|e| e.to_string())?;
         }
         let release = ["lib/modules", "usr/lib/modules"].iter().find_map(|d| {
             let list = fs::read_dir(entry.join("root").join(d)).ok()?;
@@ -219,7 +221,7 @@ impl Bench {
         let make = top.join("make");
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&top).map_err(|e| e.to_string())?;
-        done(Command::new("cp").arg("-a").arg(&source).arg(&dir))?;
+        quiet(Command::new("cp").arg("-a").arg(&source).arg(&dir)).map_err(|e| e.to_string())?;
         fs::copy(&self.kiln, &make).map_err(|e| e.to_string())?;
         let line = format!(
             "cd '{0}' && '{1}' -C '{2}' M='{0}'",
@@ -235,7 +237,8 @@ impl Bench {
                 c
             }
         };
-        done(build.args(["-c", &line]).env("KDIR", &tree.dir).env("HOME", &top))?;
+        quiet(build.args(["-c", &line]).env("KDIR", &tree.dir).env("HOME", &top))
+            .map_err(|e| e.to_string())?;
         let made = fs::read_dir(&dir).map_err(|e| e.to_string())?;
         let module = made
             .flatten()
@@ -281,13 +284,4 @@ fn damaged(module: &Path, row: &Row) -> Result<PathBuf, String> {
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|w| w == what)
-}
-
-fn done(command: &mut Command) -> Result<(), String> {
-    let out = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
-    if out.status.success() {
-        return Ok(());
-    }
-    let said = [out.stdout, out.stderr].concat();
-    Err(String::from_utf8_lossy(&said).into_owned())
 }

@@ -46,13 +46,9 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
             }
         }
     }
-    let said = |e: std::io::Error| e.to_string();
-    let mut harness =
-        Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
-    harness.fresh = options.fresh;
+    let mut harness = harness(options, sources)?;
     harness.reference_only = options.record;
     harness.all_trees = options.long || !options.names.is_empty();
-    harness.subject_env = options.env.clone();
     let document = fs::read_to_string(repository().join("COMPAT.md")).unwrap_or_default();
     harness.expected = compat::rows(&document);
     assets::make(&harness.assets)?;
@@ -98,6 +94,15 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
     );
     times.tell();
     Ok(tally.close())
+}
+
+/// Both programs and what they are tried on, as the command's options say.
+pub fn harness(options: &Options, sources: Sources) -> Result<Harness, String> {
+    let mut harness = Harness::new(&reference::make()?, &options.program(), sources)
+        .map_err(|e| e.to_string())?;
+    harness.fresh = options.fresh;
+    harness.subject_env = options.env.clone();
+    Ok(harness)
 }
 
 /// What cases took with either program, of those that both ran now, one after the other. It is

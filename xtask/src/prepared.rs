@@ -10,7 +10,7 @@ use std::process::Command;
 
 use kiln_conformance::examples;
 use kiln_testkit::place::{Sources, quiet};
-use kiln_testkit::{Case, Harness, KernelTree, Outcome, cache, far, kernel_trees, reference};
+use kiln_testkit::{Case, KernelTree, Outcome, cache, far, kernel_trees};
 
 use crate::conformance;
 use crate::options::Options;
@@ -30,7 +30,6 @@ const TINY: &str = "-e 64BIT -e MODULES -e MODULE_UNLOAD -e MODVERSIONS -e PRINT
 /// Runs what is asked for.
 pub fn run(options: &Options) -> Result<bool, String> {
     let mut tally = Tally::default();
-    let said = |e: std::io::Error| e.to_string();
     for series in SERIES.iter().filter(|s| options.wants_tree(s)) {
         let tree = match kernel_trees().into_iter().find(|t| t.series == *series) {
             Some(tree) => tree,
@@ -47,10 +46,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         let cases: Vec<Case> =
             cases(&source, series).into_iter().filter(|c| options.wants(&c.name)).collect();
         let sources = Sources { examples: examples(), packages: Vec::new() };
-        let mut harness =
-            Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
-        harness.fresh = options.fresh;
-        harness.subject_env = options.env.clone();
+        let harness = conformance::harness(options, sources)?;
         // -j2 builds fill two cores by themselves.
         harness.run_all(&cases, &[tree], 1, &mut |o: Outcome| {
             conformance::tell(&o, options.quiet, &mut tally);

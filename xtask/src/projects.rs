@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use kiln_testkit::place::Sources;
-use kiln_testkit::{Case, Harness, KernelTree, Outcome, cache, fetch, reference};
+use kiln_testkit::{Case, KernelTree, Outcome, cache, fetch};
 
 use crate::conformance;
 use crate::options::Options;
@@ -108,11 +108,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
         cases.iter().for_each(|c| println!("{}", c.name));
         return Ok(true);
     }
-    let said = |e: std::io::Error| e.to_string();
-    let mut harness =
-        Harness::new(&reference::make()?, &options.program(), sources).map_err(said)?;
-    harness.fresh = options.fresh;
-    harness.subject_env = options.env.clone();
+    let harness = conformance::harness(options, sources)?;
     let none = KernelTree {
         series: "none".to_owned(),
         release: "none".to_owned(),

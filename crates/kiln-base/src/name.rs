@@ -93,6 +93,13 @@ impl Names {
         (s != 0).then(|| Name::new((s as u32 - 1) as usize))
     }
 
+    /// How many names there are; each has a smaller number.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The text of a name.
     #[must_use]
     pub fn bytes(&self, n: Name) -> &[u8] {

@@ -66,12 +66,12 @@ impl ExecHost {
         };
         let probes = self.output.borrow().probes.clone();
         if let Some(probes) = &probes
-            && let Some(answer) = probes.ask(words, &call.env, self.sys.dir(), err.as_deref())
+            && let Some(answer) = probes.ask(words, call.env, self.sys.dir(), err.as_deref())
         {
             tell(true);
             return answer;
         }
-        if let Some(status) = self.make_directories(words, &call.env, err.as_ref()) {
+        if let Some(status) = self.make_directories(words, call.env, err.as_ref()) {
             if let Some(probes) = &probes {
                 probes.disturbed();
             }
@@ -80,7 +80,7 @@ impl ExecHost {
         }
         let spawn = Spawn {
             argv: words,
-            env: &call.env,
+            env: call.env,
             sys: &*self.sys,
             stdin: Stdin::Inherit,
             out: None,

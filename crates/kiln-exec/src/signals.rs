@@ -1,7 +1,7 @@
 //! The signals that end a build: noted, and made visible to whoever waits. What follows from them is
 //! decided elsewhere.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -86,9 +86,17 @@ pub fn end_by(signal: i32) {
 
 /// The mask of signals that were ignored when the process began (`nohup`, a shell's background).
 fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
-    line.and_then(|l| u64::from_str_radix(l.trim(), 16).ok()).unwrap_or(0)
+    const STATUS: &str = "/proc/self/status";
+    let find = |status: &[u8]| {
+        let status = String::from_utf8_lossy(status);
+        let (_, rest) = status.split_once("\nSigIgn:")?;
+        u64::from_str_radix(rest.split_once('\n')?.0.trim(), 16).ok()
+    };
+    // One read gives all, but to a user of very many groups.
+    let mut status = [0; 4096];
+    let length = std::fs::File::open(STATUS).and_then(|mut f| f.read(&mut status)).unwrap_or(0);
+    let whole = || find(&std::fs::read(STATUS).ok()?);
+    find(&status[..length]).or_else(whole).unwrap_or(0)
 }
 
 /// What the system calls a signal, as a shell prints it.

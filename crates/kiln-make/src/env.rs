@@ -1,10 +1,8 @@
 //! The environment: taken in at the start, and made for children.
 
-use rustc_hash::FxHashMap;
+use kiln_base::Id;
 
-use kiln_base::Name;
-
-use crate::db::FileId;
+use crate::db::{FileId, SetId};
 use crate::slots;
 use crate::var::{Export, Origin, VarId, exportable};
 use crate::{Make, Result};
@@ -59,25 +57,30 @@ impl Make {
         recursive: bool,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         if f.is_none() {
-            self.env_recursion += 1;
+            return self.shell_environment();
         }
-        let result = self.build_environment(f, recursive);
-        if f.is_none() {
-            self.env_recursion -= 1;
-        }
-        result
+        let mut env = Vec::new();
+        self.build_environment(f, recursive, &mut env)?;
+        Ok(env)
     }
 
-    fn build_environment(
-        &mut self,
-        f: Option<FileId>,
-        recursive: bool,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-        let scope = f.and_then(|f| self.files[f].variables).unwrap_or(self.scope);
+    /// The environment of a `$(shell)`. Whoever puts it into `shell_env` when it is done with saves the
+    /// next one most of its making.
+    pub(crate) fn shell_environment(&mut self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut env = std::mem::take(&mut self.shell_env);
+        self.env_recursion += 1;
+        let result = self.build_environment(None, false, &mut env);
+        self.env_recursion -= 1;
+        result.map(|()| env)
+    }
+
+    /// The variables that a child may be given, the most specific definition of each name.
+    fn visible(&mut self, scope: SetId) -> Vec<VarId> {
         // From the most specific set to the least: the first one met is kept, but may take over
         // whether it is exported from an outer one.
         let mut order: Vec<VarId> = Vec::new();
-        let mut slot: FxHashMap<Name, usize> = FxHashMap::default();
+        // By name: 0, or one more than its place in `order`.
+        let mut places = vec![0u32; self.names.len()];
         let mut at = Some(scope);
         while let Some(s) = at {
             let local = s == scope;
@@ -94,16 +97,16 @@ impl Make {
                 if !local && var.private {
                     continue;
                 }
-                match slot.get(&var.name) {
-                    None => {
+                match places[var.name.index()] {
+                    0 => {
                         if !global || self.should_export(v) {
-                            slot.insert(var.name, order.len());
                             order.push(v);
+                            places[self.vars[v].name.index()] = order.len() as u32;
                         }
                     }
-                    Some(&i) => {
+                    place => {
                         let export = var.export;
-                        let mine = &mut self.vars[order[i]];
+                        let mine = &mut self.vars[order[place as usize - 1]];
                         if mine.export == Export::Default {
                             mine.export = export;
                         }
@@ -112,30 +115,58 @@ impl Make {
             }
             at = self.vars.next(s).0;
         }
+        order
+    }
+
+    /// Makes the environment in `env`, which may hold an earlier one: a name that stands in it where it
+    /// belongs, and its value's memory, are used again.
+    fn build_environment(
+        &mut self,
+        f: Option<FileId>,
+        recursive: bool,
+        env: &mut Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<()> {
+        let scope = f.and_then(|f| self.files[f].variables).unwrap_or(self.scope);
+        let order = self.visible(scope);
         let invalid_auth = !recursive
             && self.opts.jobserver_auth.as_ref().is_some_and(|a| !a.starts_with(b"fifo:"));
         let level = (self.level + 1).to_string().into_bytes();
-        let mut env = Vec::with_capacity(order.len() + 2);
+        // From one command to the next, the same names go out as a rule. An expansion below may make
+        // an environment of its own.
+        let (known, places) = std::mem::take(&mut self.env_order);
         let mut names = Vec::with_capacity(order.len());
+        // All so far, in the order of their making, once a name was not the one of the last time.
+        let mut fresh: Option<Vec<(Vec<u8>, Vec<u8>)>> = None;
         let (mut shell, mut makelevel) = (self.env_shell.is_none(), false);
         for v in order {
             if !self.should_export(v) {
                 continue;
             }
             let var = &self.vars[v];
-            names.push(var.name);
-            let name = self.names.bytes(var.name).to_vec();
-            let from_env = matches!(var.origin, Origin::Environment | Origin::EnvOverride);
-            let origin = var.origin;
-            let mut value = if var.recursive && (!from_env || name == b"MAKEFLAGS") {
-                let mut out = Vec::new();
-                let scope = f.and_then(|f| self.files[f].variables);
-                self.expand_recursive(v, scope, &mut out)?;
-                out
-            } else {
-                var.value.to_vec()
+            let (id, origin) = (var.name, var.origin);
+            let name = self.names.bytes(id);
+            let at = names.len();
+            let slot = (fresh.is_none() && known.get(at) == Some(&id))
+                .then(|| places[at])
+                .filter(|&slot| env.get(slot).is_some_and(|e| e.0 == name));
+            let mut value = match slot {
+                Some(slot) => std::mem::take(&mut env[slot].1),
+                None => {
+                    let take = |&slot: &usize| std::mem::take(&mut env[slot]);
+                    fresh.get_or_insert_with(|| places[..at].iter().map(take).collect());
+                    Vec::new()
+                }
             };
-            match name.as_slice() {
+            value.clear();
+            let from_env = matches!(origin, Origin::Environment | Origin::EnvOverride);
+            if var.recursive && (!from_env || name == b"MAKEFLAGS") {
+                let scope = f.and_then(|f| self.files[f].variables);
+                self.expand_recursive(v, scope, &mut value)?;
+            } else {
+                value.extend_from_slice(&var.value);
+            }
+            let name = self.names.bytes(id);
+            match name {
                 b"SHELL" => shell = true,
                 b"MAKELEVEL" => {
                     value.clone_from(&level);
@@ -147,23 +178,44 @@ impl Make {
                 }
                 _ => {}
             }
-            env.push((name, value));
+            names.push(id);
+            match slot {
+                Some(slot) => env[slot].1 = value,
+                None => fresh.get_or_insert_default().push((name.to_vec(), value)),
+            }
         }
-        // From one command to the next, the same names go out as a rule.
-        if self.env_order.0 != names {
-            let order = slots::order(env.iter().map(|e| e.0.as_slice()));
-            self.env_order = (names, order);
+        if fresh.is_none() && names.len() < known.len() {
+            fresh = Some(places[..names.len()].iter().map(|&s| std::mem::take(&mut env[s])).collect());
         }
-        let mut sorted = Vec::with_capacity(env.len() + 2);
-        sorted.extend(self.env_order.1.iter().map(|&i| std::mem::take(&mut env[i])));
-        let mut env: Vec<(Vec<u8>, Vec<u8>)> = sorted;
+        match fresh {
+            None => {
+                env.truncate(names.len());
+                self.env_order = (known, places);
+            }
+            Some(fresh) => {
+                let places = if names == known {
+                    places
+                } else {
+                    let order = slots::order(fresh.iter().map(|e| e.0.as_slice()));
+                    let mut places = vec![0; order.len()];
+                    order.iter().enumerate().for_each(|(place, &i)| places[i] = place);
+                    places
+                };
+                env.clear();
+                env.resize_with(fresh.len(), Default::default);
+                for (entry, &place) in fresh.into_iter().zip(&places) {
+                    env[place] = entry;
+                }
+                self.env_order = (names, places);
+            }
+        }
         if !shell && let Some(value) = &self.env_shell {
             env.push((b"SHELL".to_vec(), value.clone()));
         }
         if !makelevel {
             env.push((b"MAKELEVEL".to_vec(), level));
         }
-        Ok(env)
+        Ok(())
     }
 }
 

@@ -21,7 +21,7 @@ pub struct ShellCall<'a> {
     /// `$(IFS)` if it is set.
     pub ifs: Option<&'a [u8]>,
     /// The whole environment of the child.
-    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    pub env: &'a Vec<(Vec<u8>, Vec<u8>)>,
     /// The message prefix (`FILE:LINE: ` or `make: `) for what make itself says about the command.
     pub prefix: Vec<u8>,
 }

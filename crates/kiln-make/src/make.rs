@@ -63,8 +63,10 @@ pub struct Make {
     pub(crate) expanding_at: Option<Loc>,
     /// How many environments for `$(shell)` are being made, one inside the other.
     pub(crate) env_recursion: u32,
-    /// The names that went to the last child, and their order in its environment.
+    /// The names that went to the last child, and where each stands in its environment.
     pub(crate) env_order: (Vec<Name>, Vec<usize>),
+    /// The environment of the last `$(shell)`: most of it is that of the next.
+    pub(crate) shell_env: Vec<(Vec<u8>, Vec<u8>)>,
     pub(crate) original_env: Vec<(Vec<u8>, Vec<u8>)>,
     /// SHELL as the environment had it.
     pub(crate) env_shell: Option<Vec<u8>>,
@@ -195,6 +197,7 @@ impl Make {
             expanding_at: None,
             env_recursion: 0,
             env_order: (Vec::new(), Vec::new()),
+            shell_env: Vec::new(),
             original_env: Vec::new(),
             env_shell: None,
             recipe_prefix: b'\t',

@@ -45,6 +45,7 @@ use std::sync::{Arc, Weak};
 
 use kiln_base::RealSys;
 use kiln_exec::{Signals, Sink, SubMake};
+use kiln_watch::Surroundings;
 
 pub use instance::{Exit, Invocation};
 /// For what is neither a recipe nor a probe: downloads, boots.
@@ -84,26 +85,35 @@ impl Shared {
         explain: bool,
         record: bool,
         listeners: Arc<told::Listeners>,
+        around: Surroundings,
     ) -> std::io::Result<Arc<Self>> {
         let signals = Arc::new(Signals::install()?);
         let probes = command::cache_dir().filter(|_| !slow.has("probes"));
         // Where makes run as processes of their own, what they look at is not noted.
         let recording = (record && probes.is_some() && !slow.has("submake"))
             .then(|| Arc::new(record::Recording::new()));
-        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone())));
+        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone(), around)));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
-            let own = std::env::current_exe().and_then(|p| p.canonicalize()).ok();
+            // The system tells where the program lies without links on the way.
+            let own = std::env::current_exe().ok();
             let submake = own.filter(|_| !slow.has("submake")).map(|own| {
                 Arc::new(submake::InProcess { shared: Weak::clone(shared), own })
                     as Arc<dyn SubMake>
             });
-            let sh = std::fs::canonicalize("/bin/sh");
-            let dash = sh.is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"));
-            let shell_inside = dash && !slow.has("shell");
+            let shell_inside = !slow.has("shell") && sh_is_dash();
             let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
             Shared { signals, shell_inside, native, probes, recording, submake, explain, listeners }
         }))
     }
+}
+
+/// Whether `/bin/sh` leads to dash.
+fn sh_is_dash() -> bool {
+    // Where it is a link to the file beside it, as a rule, two questions tell that.
+    let beside = std::fs::read_link("/bin/sh").is_ok_and(|to| to.as_os_str() == "dash")
+        && std::fs::symlink_metadata("/bin/dash").is_ok_and(|m| m.is_file());
+    let sh = || std::fs::canonicalize("/bin/sh");
+    beside || sh().is_ok_and(|p| p.file_name().is_some_and(|n| n == "dash"))
 }
 
 /// `KILN_SLOW`: which fast paths are switched off, by name.
@@ -152,18 +162,19 @@ pub fn make_telling(
     let slow = Slow::from_env();
     let env: Vec<_> = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let cache = command::cache_dir();
+    let around = Surroundings::now();
     // What is told of a build is told of one that is carried out.
     let whole = !telling.is_any() && !slow.has("plan") && !slow.has("probes");
     let asked = cache
         .clone()
         .filter(|_| whole)
-        .and_then(|dir| Some((record::Asked::now(&argv, &env, explain)?, dir)));
+        .and_then(|dir| Some((record::Asked::now(&argv, &env, explain, &around)?, dir)));
     if let Some(exit) = asked.as_ref().and_then(|(asked, cache)| asked.answer(cache)) {
         return Ok((exit, None));
     }
     let sys = Box::new(RealSys::current()?);
     let listeners = Arc::new(told::Listeners::new(cache.as_deref(), telling, say));
-    let shared = Shared::new(&slow, explain, asked.is_some(), Arc::clone(&listeners))?;
+    let shared = Shared::new(&slow, explain, asked.is_some(), Arc::clone(&listeners), around)?;
     let sys = match &shared.recording {
         Some(recording) => recording.around(sys),
         None => Arc::from(sys as Box<dyn kiln_base::Sys>),

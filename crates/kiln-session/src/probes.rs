@@ -55,7 +55,7 @@ struct Inner {
 impl Answers {
     /// The answers kept in a directory.
     #[must_use]
-    pub fn open(dir: &Path, recording: Option<Arc<Recording>>) -> Self {
+    pub fn open(dir: &Path, recording: Option<Arc<Recording>>, around: Surroundings) -> Self {
         let inner = Inner {
             for_later: FOR_LATER,
             asked: FxHashSet::default(),
@@ -63,7 +63,7 @@ impl Answers {
             checker: Checker::new(&RealEye),
         };
         let refused = AtomicBool::new(false);
-        Answers { inner: Mutex::new(inner), around: Surroundings::now(), refused, recording }
+        Answers { inner: Mutex::new(inner), around, refused, recording }
     }
 
     /// Keeps what was learned. A cache that cannot be written is no error of the build.
@@ -152,7 +152,7 @@ impl Answers {
         let Inner { store, checker, .. } = &mut *inner;
         match store.get(key, checker) {
             Found::Stands(answer) => {
-                let seen = self.recording().and_then(|_| store.observations(key));
+                let seen = self.recording().and_then(|_| store.untold(key));
                 Known::Answer(Box::new(answer), seen)
             }
             Found::Opaque(_) => Known::Run,

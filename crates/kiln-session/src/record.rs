@@ -161,7 +161,12 @@ pub struct Asked {
 impl Asked {
     /// As this process is asked. `None` if it cannot be said, or if the run is part of another's.
     #[must_use]
-    pub fn now(argv: &[Vec<u8>], env: &Env, explain: bool) -> Option<Self> {
+    pub fn now(
+        argv: &[Vec<u8>],
+        env: &Env,
+        explain: bool,
+        around: &Surroundings,
+    ) -> Option<Self> {
         let dir = rustix::process::getcwd(Vec::new()).ok()?.into_bytes();
         let own = RealEye.identity(b"/proc/self/exe", true).ok()?;
         let shares_slots = |(name, value): &(Vec<u8>, Vec<u8>)| {
@@ -200,7 +205,7 @@ impl Asked {
             streams: &streams.join(&0),
             version: &version.concat(),
         };
-        let key = question.key(&Surroundings::now());
+        let key = question.key(around);
         Some(Asked { key, dir, label: argv.join(&b' ') })
     }
 

@@ -77,6 +77,8 @@ pub struct Store {
     old: Contents,
     /// What is known of the old facts: only within one [`Checker`]'s life.
     verdicts: Vec<Option<Option<Changed>>>,
+    /// Which of the old facts [`Store::untold`] has told of.
+    told: Vec<bool>,
     /// Entries of this run.
     new: FxHashMap<u128, Kept>,
     /// Facts that can be said with fresher stamps.
@@ -99,6 +101,7 @@ impl Store {
             dir: dir.to_path_buf(),
             most,
             verdicts: vec![None; old.facts.len()],
+            told: Vec::new(),
             old,
             new: FxHashMap::default(),
             refreshed: FxHashMap::default(),
@@ -186,6 +189,23 @@ impl Store {
         }
     }
 
+    /// As [`Store::observations`], without the old facts that this has told of before: for who puts them
+    /// all together. Forty probes of one compiler rest on the same files.
+    pub fn untold(&mut self, key: Key) -> Option<Observations> {
+        if self.new.contains_key(&key.0) {
+            return self.observations(key);
+        }
+        let (kept, numbers) = self.old.entry(key.0)?;
+        let What::Answer(Answer { mut seen, .. }) = kept.what else { return None };
+        self.told.resize(self.old.facts.len(), false);
+        for number in numbers {
+            if !std::mem::replace(self.told.get_mut(number)?, true) {
+                seen.facts.push(self.old.fact(number)?);
+            }
+        }
+        Some(seen)
+    }
+
     /// Keeps an answer, in memory until [`Store::save`]. One that left effects is not kept: the
     /// command has to run for them.
     pub fn put(&mut self, key: Key, answer: Answer) {
@@ -261,6 +281,7 @@ impl Store {
         self.used.clear();
         self.old = Contents::parse(bytes);
         self.verdicts = vec![None; self.old.facts.len()];
+        self.told.clear();
         Ok(())
     }
 
@@ -274,6 +295,7 @@ impl Store {
         self.used.clear();
         self.old = Contents::default();
         self.verdicts.clear();
+        self.told.clear();
         if !self.dir.exists() {
             return Ok(());
         }

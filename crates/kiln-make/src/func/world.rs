@@ -68,16 +68,17 @@ impl Make {
         let mut ifs = Vec::new();
         self.expand_into(b"$(IFS)", &mut ifs)?;
         self.opts.warn_undefined = warn;
-        let env = self.environment(None, false)?;
+        let env = self.shell_environment()?;
         let prefix = self.prefix(self.reading);
         let result = self.host.shell(ShellCall {
             command,
             shell: &shell,
             flags: &flags,
             ifs: (!ifs.is_empty()).then_some(&ifs),
-            env,
+            env: &env,
             prefix,
         });
+        self.shell_env = env;
         self.command_count += 1;
         let status = result.status.to_string();
         let scope = self.scope;

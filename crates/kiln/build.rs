@@ -63,12 +63,14 @@ fn put_hot_functions_first(dir: &Path) {
     }
     let mut script = String::from("SECTIONS {\n.text.hot : {\n");
     for line in names.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        script += &match line.strip_prefix("libc ") {
-            Some(object) => format!("*libc.a:{object}(.text .text.*)\n"),
-            None => format!("*(.text.{line}*)\n"),
+        // What the compiler takes for cold has a prefix of its own.
+        script += &match line.strip_prefix("file ") {
+            Some(object) => format!("*{object}(.text .text.*)\n"),
+            None => format!("*(.text.{line}* .text.unlikely.{line}*)\n"),
         };
     }
-    script += "}\n} INSERT BEFORE .text;\n";
+    script += "}\n} INSERT AFTER .text;\n";
+    println!("cargo::rustc-link-arg-bins=-Wl,-Map,/tmp/evalbin/map"); // XXX
     let file = dir.join("hot.ld");
     if std::fs::write(&file, script).is_ok() {
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", file.display());

@@ -50,6 +50,11 @@ impl<I: Id, T> IndexVec<I, T> {
         IndexVec { items: Vec::new(), id: PhantomData }
     }
 
+    /// Makes room for so many more elements.
+    pub fn reserve(&mut self, more: usize) {
+        self.items.reserve(more);
+    }
+
     /// Appends and returns the new element's id.
     pub fn push(&mut self, item: T) -> I {
         let id = I::new(self.items.len());

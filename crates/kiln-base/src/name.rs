@@ -19,9 +19,17 @@ pub struct Names {
     text: Vec<u8>,
     /// Where each name ends in `text`; it begins where the one before ends.
     ends: IndexVec<Name, u32>,
-    /// A power of two of slots, at most three quarters used; 0 is a free one.
+    /// A power of two of slots, at most three quarters used; 0 is a free one. There are four times as
+    /// many after the first ones.
     slots: Vec<u64>,
 }
+
+/// How many slots there are at first.
+const FEW: usize = 1024;
+
+/// How many are enough for the names of a kernel's configuration. Room for those is asked for at once:
+/// what is not used of it is no memory yet, and what would be copied on the way to it is touched twice.
+const MANY: usize = 16 * 1024;
 
 /// The half of the hash that slots hold, in the upper half of the number.
 fn hash(text: &[u8]) -> u64 {
@@ -55,7 +63,12 @@ impl Names {
 
     fn grow(&mut self) {
         let old = std::mem::take(&mut self.slots);
-        self.slots = vec![0; (old.len() * 2).max(1024)];
+        let factor = if old.len() < MANY { 4 } else { 2 };
+        self.slots = vec![0; (old.len() * factor).max(FEW)];
+        if old.is_empty() {
+            self.text.reserve(MANY * 12);
+            self.ends.reserve(MANY / 2);
+        }
         let mask = self.slots.len() - 1;
         for s in old.into_iter().filter(|&s| s != 0) {
             let mut i = start(s) & mask;

@@ -185,7 +185,8 @@ impl Make {
             }
         }
         if fresh.is_none() && names.len() < known.len() {
-            fresh = Some(places[..names.len()].iter().map(|&s| std::mem::take(&mut env[s])).collect());
+            fresh =
+                Some(places[..names.len()].iter().map(|&s| std::mem::take(&mut env[s])).collect());
         }
         match fresh {
             None => {

@@ -192,6 +192,11 @@ struct Link {
     next_is_parent: bool,
 }
 
+/// How many variables there is room for at first: those of a kernel's configuration, which most
+/// instances of a build read. Room that is not used is no memory yet; growing step by step would touch
+/// all of it twice.
+const ROOM: usize = 8 * 1024;
+
 /// All variables of an instance.
 pub struct Variables {
     vars: Vec<Variable>,
@@ -215,10 +220,10 @@ pub struct Variables {
 impl Default for Variables {
     fn default() -> Self {
         Variables {
-            vars: Vec::new(),
+            vars: Vec::with_capacity(ROOM),
             free: Vec::new(),
-            global: Vec::new(),
-            global_names: Vec::new(),
+            global: Vec::with_capacity(ROOM),
+            global_names: Vec::with_capacity(ROOM),
             links: vec![Link { set: GLOBAL_SET, next: None, next_is_parent: false }],
             free_links: Vec::new(),
             sets: vec![VarSet::default()],

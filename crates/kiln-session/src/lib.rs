@@ -92,7 +92,8 @@ impl Shared {
         // Where makes run as processes of their own, what they look at is not noted.
         let recording = (record && probes.is_some() && !slow.has("submake"))
             .then(|| Arc::new(record::Recording::new()));
-        let probes = probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone(), around)));
+        let probes =
+            probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone(), around)));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
             // The system tells where the program lies without links on the way.
             let own = std::env::current_exe().ok();
@@ -159,6 +160,7 @@ pub fn make_telling(
     telling: &told::Telling,
     say: told::Say,
 ) -> std::io::Result<(Exit, Option<log::Log>)> {
+    kiln_watch::one_heap();
     let slow = Slow::from_env();
     let env: Vec<_> = std::env::vars_os().map(|(n, v)| (n.into_vec(), v.into_vec())).collect();
     let cache = command::cache_dir();

@@ -31,6 +31,9 @@ const MOST: usize = 64 << 20;
 pub struct Answers {
     inner: Mutex<Inner>,
     around: Surroundings,
+    /// What this process's own standard input and error are.
+    stdin: &'static str,
+    stderr: &'static str,
     /// The system allows no watching; there is no use in asking again.
     refused: AtomicBool,
     /// Where it is noted what the whole run rests on.
@@ -63,7 +66,8 @@ impl Answers {
             checker: Checker::new(&RealEye),
         };
         let refused = AtomicBool::new(false);
-        Answers { inner: Mutex::new(inner), around, refused, recording }
+        let (stdin, stderr) = (stream_kind(io::stdin()), stream_kind(io::stderr()));
+        Answers { inner: Mutex::new(inner), around, stdin, stderr, refused, recording }
     }
 
     /// Keeps what was learned. A cache that cannot be written is no error of the build.
@@ -205,12 +209,8 @@ impl Answers {
         if self.refused.load(Ordering::Relaxed) {
             return None;
         }
-        let streams = Streams {
-            stdin: Some(io::stdin().as_fd().try_clone_to_owned().ok()?),
-            stdout: None,
-            stderr: own_or(err, io::stderr().as_fd()).ok()?,
-        };
-        let key = self.key(b"shell", argv, env, dir, &streams);
+        let kinds = kinds(self.stdin, None, err.map_or(self.stderr, stream_kind));
+        let key = self.key(b"shell", argv, env, dir, &kinds);
         match self.known(key) {
             Known::Answer(answer, seen) => {
                 if let Some(recording) = self.recording() {
@@ -228,6 +228,11 @@ impl Answers {
                 }
             }
         }
+        let streams = Streams {
+            stdin: Some(io::stdin().as_fd().try_clone_to_owned().ok()?),
+            stdout: None,
+            stderr: own_or(err, io::stderr().as_fd()).ok()?,
+        };
         // Other instances go on asking while this command runs.
         let watched = watch(streams.command(argv, env, dir)).ok()?;
         let status = match watched.status.signal() {
@@ -259,7 +264,7 @@ impl Answers {
             stdout: Some(own_or(sink.out.as_deref(), io::stdout().as_fd()).ok()?),
             stderr: own_or(sink.err.as_deref(), io::stderr().as_fd()).ok()?,
         };
-        let key = self.key(b"recipe", argv, env, dir, &streams);
+        let key = self.key(b"recipe", argv, env, dir, &streams.kinds());
         match self.known(key) {
             // One that fails has more to it: make says so, and may delete the target.
             Known::Answer(answer, seen) if answer.status == 0 => {
@@ -288,11 +293,10 @@ impl Answers {
         argv: &[Vec<u8>],
         env: &Env,
         dir: &[u8],
-        streams: &Streams,
+        streams: &[u8],
     ) -> Key {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        let streams = streams.kinds();
-        Question { purpose, argv, dir, env, streams: &streams, version }.key(&self.around)
+        Question { purpose, argv, dir, env, streams, version }.key(&self.around)
     }
 }
 
@@ -361,14 +365,17 @@ fn own_or(file: Option<&File>, own: std::os::fd::BorrowedFd<'_>) -> io::Result<O
     file.map_or(own, AsFd::as_fd).try_clone_to_owned()
 }
 
+/// What streams are, in one line.
+fn kinds(stdin: &str, stdout: Option<&str>, stderr: &str) -> Vec<u8> {
+    [stdin, " ", stdout.unwrap_or("kept"), " ", stderr].concat().into_bytes()
+}
+
 impl Streams {
     /// What they are, since programs may ask, and since what goes to `/dev/null` is no part of an
     /// answer.
     fn kinds(&self) -> Vec<u8> {
-        let kind = |fd: &Option<OwnedFd>| fd.as_ref().map_or("kept", stream_kind);
-        [kind(&self.stdin), " ", kind(&self.stdout), " ", stream_kind(&self.stderr)]
-            .concat()
-            .into_bytes()
+        let stdin = self.stdin.as_ref().map_or("kept", stream_kind);
+        kinds(stdin, self.stdout.as_ref().map(stream_kind), stream_kind(&self.stderr))
     }
 
     fn command(self, argv: &[Vec<u8>], env: &Env, dir: &[u8]) -> Command {

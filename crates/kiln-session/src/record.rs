@@ -161,12 +161,7 @@ pub struct Asked {
 impl Asked {
     /// As this process is asked. `None` if it cannot be said, or if the run is part of another's.
     #[must_use]
-    pub fn now(
-        argv: &[Vec<u8>],
-        env: &Env,
-        explain: bool,
-        around: &Surroundings,
-    ) -> Option<Self> {
+    pub fn now(argv: &[Vec<u8>], env: &Env, explain: bool, around: &Surroundings) -> Option<Self> {
         let dir = rustix::process::getcwd(Vec::new()).ok()?.into_bytes();
         let own = RealEye.identity(b"/proc/self/exe", true).ok()?;
         let shares_slots = |(name, value): &(Vec<u8>, Vec<u8>)| {

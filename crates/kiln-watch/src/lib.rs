@@ -35,6 +35,7 @@ pub use check::{Changed, Checker, still_holds};
 pub use eye::{Eye, Identity, Kind, RealEye};
 pub use fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
 pub use key::{Key, Question, Surroundings};
+pub use raw::one_heap;
 pub use record::{Recorder, RecordingSys};
 pub use runs::{Run, Runs};
 pub use store::{Answer, Entry, Found, Store};

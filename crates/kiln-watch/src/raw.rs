@@ -1,6 +1,6 @@
 //! The calls of `ptrace(2)` and its neighbours that no safe crate offers whole: nix cannot carry
-//! real-time signals, rustix has no `ptrace` at all. The only module of this crate with `unsafe`.
-//! It knows nothing of what the calls are for.
+//! real-time signals, rustix has no `ptrace` at all; and malloc's settings. The only module of this
+//! crate with `unsafe`. It knows nothing of what the calls are for.
 #![allow(unsafe_code)] // each block says why it is sound
 
 use std::io;
@@ -158,4 +158,24 @@ pub fn hold_before_exec(command: &mut Command, tell: OwnedFd, go: OwnedFd, rules
     // SAFETY: between fork and exec only async-signal-safe work is allowed. The closure makes a few
     // system calls, without allocation or locks.
     unsafe { command.pre_exec(hold) };
+}
+
+/// Keeps the memory of all threads in one heap that grows by large steps. As it comes, each thread
+/// begins a heap of its own, which is asked of the system page by page, and what one gives back another
+/// does not use.
+pub fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    {
+        const STEP: libc::c_int = 1 << 20;
+        const KEPT: libc::c_int = 16 << 20;
+        for (what, value) in [
+            (libc::M_ARENA_MAX, 1),
+            (libc::M_TOP_PAD, STEP),
+            (libc::M_TRIM_THRESHOLD, KEPT),
+            (libc::M_MMAP_THRESHOLD, STEP),
+        ] {
+            // SAFETY: it takes numbers and touches only malloc's own settings, under malloc's lock.
+            unsafe { libc::mallopt(what, value) };
+        }
+    }
 }

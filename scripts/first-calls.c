@@ -3,12 +3,11 @@
  *
  *   first-calls ADDRESSES OUT PROGRAM [ARGUMENT...]
  *
- * ADDRESSES names a file with one hexadecimal address in a line, of a program at a fixed place. A
+ * ADDRESSES names a file with one address in a line, of a program at a fixed place. A
  * breakpoint stands at each until it is met; then its address is written to OUT. What the program starts
  * is let go. For scripts/hot-functions.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,7 +51,7 @@ static void read_addresses(const char *name)
 		perror(name);
 		exit(2);
 	}
-	while (fscanf(f, "%lx", &address) == 1) {
+	while (fscanf(f, "%lu", &address) == 1) {
 		if (count == room) {
 			room = room ? room * 2 : 4096;
 			points = realloc(points, room * sizeof(*points));
@@ -83,7 +82,7 @@ static int meet(pid_t task, FILE *out)
 	if (!point)
 		return 0;
 	if (!point->met)
-		fprintf(out, "%lx\n", point->address);
+		fprintf(out, "%lu\n", point->address);
 	point->met = 1;
 	memory = memory_of(task);
 	if (pwrite(memory, &point->was, 1, point->address) != 1)

@@ -70,7 +70,6 @@ fn put_hot_functions_first(dir: &Path) {
         };
     }
     script += "}\n} INSERT AFTER .text;\n";
-    println!("cargo::rustc-link-arg-bins=-Wl,-Map,/tmp/evalbin/map"); // XXX
     let file = dir.join("hot.ld");
     if std::fs::write(&file, script).is_ok() {
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", file.display());

@@ -287,14 +287,7 @@ impl Answers {
         })
     }
 
-    fn key(
-        &self,
-        purpose: &[u8],
-        argv: &[Vec<u8>],
-        env: &Env,
-        dir: &[u8],
-        streams: &[u8],
-    ) -> Key {
+    fn key(&self, purpose: &[u8], argv: &[Vec<u8>], env: &Env, dir: &[u8], streams: &[u8]) -> Key {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
         Question { purpose, argv, dir, env, streams, version }.key(&self.around)
     }

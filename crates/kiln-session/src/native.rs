@@ -17,14 +17,17 @@ use std::path::{Path, PathBuf};
 use kiln_exec::hooks::Env;
 use kiln_exec::{Ended, Native, Sink, program};
 use kiln_make::Stream;
+use kiln_modtools::fixdep;
 
 use crate::Slow;
 use crate::btfids;
 use crate::toolhost::ToolHost;
 use difference::Memory;
+use scans::Scans;
 use verdicts::{Verdict, Verdicts};
 
 mod difference;
+mod scans;
 mod steps;
 mod verdicts;
 
@@ -43,6 +46,7 @@ pub struct Tools {
     /// The names that are taken over.
     on: Vec<&'static str>,
     verdicts: Verdicts,
+    scans: Scans,
     /// A person reads what is written to standard error.
     explain: bool,
 }
@@ -80,7 +84,7 @@ impl Tools {
     pub fn new(dir: Option<PathBuf>, slow: &Slow, explain: bool) -> Self {
         let names = TAKEN.iter().map(|(n, _)| *n).chain([steps::SLOW]);
         let on = names.filter(|n| !slow.has(n)).collect();
-        Tools { on, verdicts: Verdicts::new(dir), explain }
+        Tools { on, verdicts: Verdicts::new(dir), scans: Scans::default(), explain }
     }
 
     /// Does a program's work, or lets it run, or declines.
@@ -96,8 +100,30 @@ impl Tools {
                 None
             }
             Some(Verdict::Told) => None,
-            Some(Verdict::Same | Verdict::CannotRun) => inside(tool, call),
+            Some(Verdict::Same | Verdict::CannotRun) => self.inside(tool, call),
         }
+    }
+
+    /// Does the work in the process.
+    fn inside(&self, tool: kiln_modtools::Main, call: &Call<'_>) -> Option<Ended> {
+        let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
+        let mut host = ToolHost::new(at.clone(), call.env.clone());
+        host.in_place = true;
+        host.input = Some(call.input.to_vec());
+        let args = &call.argv[1..];
+        let status = match call.name {
+            "fixdep" => fixdep::main_with(args, &mut host, &mut self.scans.at(&at)),
+            _ => tool(args, &mut host),
+        };
+        if host.beyond || status == btfids::DECLINED {
+            return None;
+        }
+        // Where the disk is full, the tree's own program says so in its own way.
+        if host.failed || !call.sink.write_whole(&host.out) {
+            return None;
+        }
+        let _ = call.sink.write(Stream::Err, &host.err);
+        Some(Ended::Exit(status))
     }
 
     /// Runs both and compares. What the caller gets is the tree's own doing.
@@ -122,7 +148,7 @@ impl Tools {
         let ran = program::run_with(&words, env, &at, None, call.input);
         if let Some(why) = why_not_runnable(&ran) {
             self.cannot_run(identity, &call.argv[0], &why, call.sink);
-            return inside(tool, call);
+            return self.inside(tool, call);
         }
         let theirs = ran.ok()?;
         match ours.against(&theirs, status) {
@@ -212,7 +238,8 @@ impl Native for Tools {
     }
 
     fn reads(&self, argv: &[Vec<u8>]) -> bool {
-        matches!(taken(argv), Some("genksyms" | "gendwarfksyms")) || argv.iter().skip(1).any(|a| a == b"-")
+        matches!(taken(argv), Some("genksyms" | "gendwarfksyms"))
+            || argv.iter().skip(1).any(|a| a == b"-")
     }
 
     fn feed(
@@ -257,24 +284,6 @@ impl Native for Tools {
     fn names(&self) -> Vec<&'static [u8]> {
         TAKEN.iter().filter(|(n, _)| self.on.contains(n)).map(|(_, end)| *end).collect()
     }
-}
-
-/// Does the work in the process.
-fn inside(tool: kiln_modtools::Main, call: &Call<'_>) -> Option<Ended> {
-    let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
-    let mut host = ToolHost::new(at, call.env.clone());
-    host.in_place = true;
-    host.input = Some(call.input.to_vec());
-    let status = tool(&call.argv[1..], &mut host);
-    if host.beyond || status == btfids::DECLINED {
-        return None;
-    }
-    // Where the disk is full, the tree's own program says so in its own way.
-    if host.failed || !call.sink.write_whole(&host.out) {
-        return None;
-    }
-    let _ = call.sink.write(Stream::Err, &host.err);
-    Some(Ended::Exit(status))
 }
 
 /// Why a program cannot run on this machine, if that is what came of starting it: the system does

@@ -13,6 +13,7 @@ pub mod errno;
 pub mod fixdep;
 pub mod gendwarfksyms;
 pub mod genksyms;
+mod getopt;
 pub mod helpers;
 pub mod host;
 pub mod kernel;

@@ -45,6 +45,12 @@ impl Cache {
         self.known.get(path).filter(|(then, _)| *then == identity).map(|(_, list)| Arc::clone(list))
     }
 
+    /// Whether names for `path` were kept, for whatever identity.
+    #[must_use]
+    pub fn knows(&self, path: &[u8]) -> bool {
+        self.known.contains_key(path)
+    }
+
     /// Keeps the names for `path`, which was read when its identity was this one.
     pub fn keep(&mut self, path: &[u8], identity: u128, list: &Arc<[u8]>) {
         self.known.insert(path.into(), (identity, Arc::clone(list)));

@@ -3,16 +3,21 @@
 //! The objects of a build include nearly the same headers: each is read and searched once, and then
 //! only asked for its size, times and place. It does not know what a name is, nor how it is written.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kiln_modtools::fixdep::{Cache, Sources, names};
-use rustix::fs::Stat;
+use rustc_hash::FxHashMap;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use xxhash_rust::xxh3::xxh3_128;
+
+use crate::toolhost::read_whole;
 
 /// A file that changed less than so many seconds ago may change again without a new time: the clock
 /// that files are stamped with goes in steps, of two seconds at most on any file system.
@@ -23,11 +28,11 @@ const YOUNG: i64 = 3;
 pub(super) struct Scans(Mutex<Cache>);
 
 impl Scans {
-    /// For paths relative to a directory.
+    /// For paths relative to a directory, in one call.
     pub(super) fn at<'a>(&'a self, dir: &'a Path) -> Seen<'a> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        Seen { kept: &self.0, dir, now }
+        Seen { kept: &self.0, dir, now, open: FxHashMap::default() }
     }
 }
 
@@ -36,6 +41,9 @@ pub(super) struct Seen<'a> {
     kept: &'a Mutex<Cache>,
     dir: &'a Path,
     now: i64,
+    /// Directories of this call: hundreds of headers lie in a few dozen, and half of what asking for a
+    /// file costs is finding its directory.
+    open: FxHashMap<Vec<u8>, OwnedFd>,
 }
 
 impl Seen<'_> {
@@ -64,32 +72,41 @@ impl Seen<'_> {
 
 impl Sources for Seen<'_> {
     fn names(&mut self, path: &[u8]) -> io::Result<Arc<[u8]>> {
-        let relative;
+        let joined;
         let full: &[u8] = match path.first() {
             Some(b'/') => path,
             _ => {
-                relative = self.dir.join(std::ffi::OsStr::from_bytes(path));
-                relative.as_os_str().as_bytes()
+                joined = self.dir.join(OsStr::from_bytes(path));
+                joined.as_os_str().as_bytes()
             }
         };
-        let before = rustix::fs::stat(full).ok().and_then(|stat| self.identity(&stat));
-        if let Some(identity) = before
-            && let Some(list) =
-                self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(full, identity)
+        let (dir, name) = full.split_at(memchr::memrchr(b'/', full).map_or(0, |at| at + 1));
+        if !self.open.contains_key(dir) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            if let Ok(fd) = rustix::fs::open(dir, flags, Mode::empty()) {
+                self.open.insert(dir.to_vec(), fd);
+            }
+        }
+        let (at, name) = match self.open.get(dir) {
+            Some(fd) if !name.is_empty() => (fd.as_fd(), name),
+            _ => (CWD, full),
+        };
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().knows(full);
+        if known
+            && let Ok(stat) = rustix::fs::statat(at, name, AtFlags::empty())
+            && let Some(identity) = self.identity(&stat)
+            && let Some(list) = kept().get(full, identity)
         {
             return Ok(list);
         }
-        let mut file = File::open(std::ffi::OsStr::from_bytes(full))?;
-        let mut text = Vec::new();
+        let file = rustix::fs::openat(at, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         // What was opened is what is kept, whatever the name stands for by then.
-        let identity = rustix::fs::fstat(&file).ok().and_then(|stat| {
-            text.reserve_exact(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 24) + 1);
-            self.identity(&stat)
-        });
-        file.read_to_end(&mut text)?;
+        let stat = rustix::fs::fstat(&file)?;
+        let text = read_whole(File::from(file), usize::try_from(stat.st_size).unwrap_or(0))?;
         let list: Arc<[u8]> = Arc::from(names(&text));
-        if let Some(identity) = identity {
-            self.kept.lock().unwrap_or_else(PoisonError::into_inner).keep(full, identity, &list);
+        if let Some(identity) = self.identity(&stat) {
+            kept().keep(full, identity, &list);
         }
         Ok(list)
     }

@@ -32,6 +32,7 @@ pub const TOOLS: &[(&str, Main)] = &[
     ("fixdep", fixdep::main),
     ("gendwarfksyms", gendwarfksyms::main),
     ("genksyms", genksyms::main),
+    ("mksysmap", helpers::mksysmap),
     ("modpost", modpost::main),
     ("modules-check.sh", helpers::modules_check),
     ("sign-file", sign::main),

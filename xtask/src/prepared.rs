@@ -66,7 +66,8 @@ fn cases(source: &Path, series: &str) -> Vec<Case> {
              int hello_guests(struct guest *first, ...);\n\
              int hello_guests(struct guest *first, ...) { return list_empty(&first->list); }\n\
              EXPORT_SYMBOL_GPL(hello_guests);\n\
-             static int __init hello(void) { return 0; }\nmodule_init(hello);\nMODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"hello\");\n",
+             static int __init hello(void) { return 0; }\n\
+             module_init(hello);\nMODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"hello\");\n",
         )
     };
     let tiny = |name: &str, more: &str| {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use kiln_fuzz::common::World;
-use kiln_fuzz::tools::{SYMVERS, modpost, object};
+use kiln_fuzz::common::subject::{SYMVERS, modpost, object};
 use kiln_modtools::fixdep;
 use libfuzzer_sys::fuzz_target;
 
@@ -23,5 +23,5 @@ fuzz_target!(|data: &[u8]| {
         fixdep::main(&words, &mut world);
     }
     let list = if list.is_empty() { b"m.o\n" } else { list };
-    modpost(&object(), SYMVERS, command, list, source);
+    modpost(&object(true, false, 62), SYMVERS, command, list, source);
 });

@@ -1,7 +1,7 @@
 //! Objects: through modpost of every kernel, and through the small helpers that look at objects.
 #![no_main]
 
-use kiln_fuzz::tools::{COMMAND, SYMVERS, modpost};
+use kiln_fuzz::common::subject::{COMMAND, SYMVERS, modpost};
 use kiln_modtools::helpers::{self, Mark};
 use libfuzzer_sys::fuzz_target;
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 #[path = "../../crates/kiln-modtools/tests/common/mod.rs"]
 pub mod common;
-pub mod tools;
 
 use kiln_base::{FileKind, Stat, Sys, Time};
 use kiln_make::{Host, Make, Options, Origin, ShellCall, ShellResult, Stream};

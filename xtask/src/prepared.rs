@@ -61,7 +61,12 @@ fn cases(source: &Path, series: &str) -> Vec<Case> {
     let hello = |case: Case| {
         case.file("../hello/Kbuild", "obj-m := hello.o\n").file(
             "../hello/hello.c",
-            "#include <linux/module.h>\nstatic int __init hello(void) { return 0; }\n\
+            "#include <linux/module.h>\n#include <linux/list.h>\n\
+             struct guest { struct list_head list; union { long age; void *name; }; };\n\
+             int hello_guests(struct guest *first, ...);\n\
+             int hello_guests(struct guest *first, ...) { return list_empty(&first->list); }\n\
+             EXPORT_SYMBOL_GPL(hello_guests);\n\
+             static int __init hello(void) { return 0; }\n\
              module_init(hello);\nMODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"hello\");\n",
         )
     };

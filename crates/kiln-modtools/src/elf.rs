@@ -29,8 +29,8 @@ pub enum Error {
     NotRelocatable,
     /// The section headers begin behind the end of the file, at this offset.
     HeadersBeyondEnd(u64),
-    /// A section begins behind the end of the file, at this offset.
-    SectionBeyondEnd(u64),
+    /// A section begins behind the end of the file, at this offset; whether the object is 64-bit.
+    SectionBeyondEnd(u64, bool),
     /// There is no symbol table.
     NoSymbolTable,
     /// The table of long section numbers belongs to section `.0`, the symbol table is section `.1`.
@@ -49,7 +49,7 @@ impl fmt::Display for Error {
             Self::HeadersBeyondEnd(at) => {
                 write!(f, "section headers at offset {at}, behind the end")
             }
-            Self::SectionBeyondEnd(at) => write!(f, "section at offset {at}, behind the end"),
+            Self::SectionBeyondEnd(at, _) => write!(f, "section at offset {at}, behind the end"),
             Self::NoSymbolTable => write!(f, "no symbol table"),
             Self::LongNumbersOfOther(link, table) => {
                 write!(f, "long section numbers for section {link}, but symbols in section {table}")
@@ -277,7 +277,7 @@ impl Elf {
         let (mut table, mut long_numbers) = (None, None);
         for (index, section) in self.sections.iter().enumerate().skip(1) {
             if section.kind != SHT_NOBITS && section.offset > len {
-                return Err(Error::SectionBeyondEnd(section.offset));
+                return Err(Error::SectionBeyondEnd(section.offset, self.is_64));
             }
             match section.kind {
                 SHT_SYMTAB => table = Some((index as u32, *section)),

@@ -13,6 +13,7 @@ pub mod errno;
 pub mod fixdep;
 pub mod gendwarfksyms;
 pub mod genksyms;
+mod getopt;
 pub mod helpers;
 pub mod host;
 pub mod kernel;
@@ -31,6 +32,7 @@ pub const TOOLS: &[(&str, Main)] = &[
     ("fixdep", fixdep::main),
     ("gendwarfksyms", gendwarfksyms::main),
     ("genksyms", genksyms::main),
+    ("mksysmap", helpers::mksysmap),
     ("modpost", modpost::main),
     ("modules-check.sh", helpers::modules_check),
     ("sign-file", sign::main),

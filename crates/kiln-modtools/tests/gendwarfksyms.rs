@@ -62,6 +62,30 @@ fn out(world: &World) -> String {
     String::from_utf8_lossy(&world.out).into_owned()
 }
 
+#[test]
+fn options_stand_anywhere() {
+    // Without names there is nothing to do, and files are not looked at.
+    for (words, env, status, said) in [
+        ("-sTout gone.o --dump-v --dump-die-map -- -d", "", 0, ""),
+        (
+            "--dump-d m.o",
+            "",
+            1,
+            "gendwarfksyms: option '--dump-d' is ambiguous; possibilities: '--dump-dies' '--dump-die-map'\n",
+        ),
+        ("-dT", "", 1, "gendwarfksyms: option requires an argument -- 'T'\n"),
+        ("m.o -x", "", 1, "gendwarfksyms: invalid option -- 'x'\n"),
+        ("m.o -x", "POSIXLY_CORRECT", 0, ""),
+        ("-hx", "", 0, "Usage: gendwarfksyms [options] elf-object-file"),
+        ("-d", "", 1, "Usage: gendwarfksyms [options] elf-object-file"),
+    ] {
+        let mut world = World::default();
+        world.env.insert(env.into(), Vec::new());
+        assert_eq!(kiln_modtools::gendwarfksyms::main(&args(words), &mut world), status, "{words}");
+        assert!(world.said().starts_with(said), "{words}: {}", world.said());
+    }
+}
+
 /// What `--dump-versions` says of the symbol `f`.
 fn text_of_f(entries: &str, words: &str) -> String {
     let object = object(entries, X86_64, &[("f", 0)]).build();

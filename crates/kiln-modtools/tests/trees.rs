@@ -2,6 +2,8 @@
 //! files, messages and exit status. Without a tree or an assembler a case is skipped, and says so.
 #![allow(missing_docs)]
 
+mod common;
+
 use kiln_modtools::kernel::Release;
 use kiln_modtools::{Host, fixdep, helpers, modpost};
 use std::collections::BTreeMap;
@@ -343,6 +345,72 @@ fn helpers_beside_the_commands() {
         let found = helpers::local_exports(b"x.o", content.clone()).expect("an object");
         assert_eq!(String::from_utf8_lossy(&found.messages), String::from_utf8_lossy(&done.stderr));
         assert_eq!(done.status.code(), Some(1));
+    }
+    let _ = std::fs::remove_dir_all(&dir);
+}
+
+#[test]
+fn the_list_of_symbols_and_of_modules_beside_the_scripts() {
+    let case = "the_list_of_symbols_and_of_modules_beside_the_scripts";
+    let dir = scratch("lists");
+    let names = "f $x $d .Lx L0 L0x __crc_f __kstrtab_f __kstrtabns_f __efistub_f __pi_$x __pi_.Lx \
+        __pi_f __kvm_nvhe_$x __kvm_nvhe_.Lx __ARMV5PILongThunk_f __a_bThunk_f Thunk_ __kcfi_typeid_f \
+        __kvm_nvhe___kcfi_typeid_f __pi___kcfi_typeid_f f_from_arm f_from_thumb f_veneer f_veneerx \
+        _SDA_BASE_ _SDA2_BASE_ f.long_branch.g f.plt_branch.g __mod_device_table__x \
+        __UNIQUE_ID_modinfo_12 __UNIQUE_ID_modinfo_12x __UNIQUE_ID_modinfo x__crc_f a__kstrtab_";
+    let mut listing = String::new();
+    for name in names.split_whitespace() {
+        for kind in ["a", "N", "U", "w", "T", "t", "D", "W", "A", "n", "u"] {
+            listing.push_str(&format!("ffffffff81000000 {kind} {name}\n"));
+        }
+    }
+    listing.push_str("                 U undefined\n                 w weak\n");
+    std::fs::write(dir.join("listing"), &listing).expect("written");
+    std::fs::write(dir.join("nm"), "cat listing\n").expect("written");
+    std::fs::write(dir.join("order"), "a/x.o\nb/y.o\nc/x.o\nd/z.o\ne/y.o\nx.o\n").expect("written");
+    std::fs::write(dir.join("good"), "a/x.o\nb/y.o\n").expect("written");
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(&dir).env("LC_ALL", "C").env("NM", "sh ./nm");
+        command.output().expect("sh runs")
+    };
+    for tree in trees(case) {
+        let script = tree.path.join("scripts/mksysmap");
+        let shown = script.display();
+        let text = std::fs::read(&script).unwrap_or_default();
+        let wanted = if text.is_empty() {
+            skip(case, "this tree has no mksysmap");
+            None
+        } else if text.starts_with(b"#!/bin/sed") {
+            Some(shell(&format!("sed -f {shown} listing")).stdout)
+        } else {
+            shell(&format!("sh {shown} vmlinux map"));
+            Some(std::fs::read(dir.join("map")).expect("a map"))
+        };
+        let main = kiln_modtools::find(b"mksysmap").expect("the tool is listed");
+        let mut world = common::World::default();
+        world.env.insert(b"KILN_KERNEL".to_vec(), tree.release.to_string().into_bytes());
+        world.input = listing.clone().into_bytes();
+        if let Some(wanted) = wanted {
+            assert_eq!(main(&[], &mut world), 0);
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(text(&world.out), text(&wanted), "{}", tree.release);
+        }
+        let script = tree.path.join("scripts/modules-check.sh");
+        if !script.exists() {
+            skip(case, "this tree has no modules-check.sh");
+            continue;
+        }
+        for (list, status) in [("good", 0), ("order", 1)] {
+            let done = shell(&format!("sh {} {list}", script.display()));
+            let main = kiln_modtools::find(b"modules-check.sh").expect("the tool is listed");
+            let content = std::fs::read(dir.join(list)).expect("a list");
+            let mut world = common::World::with(&[(list, &content)]);
+            world.env.insert(b"KILN_KERNEL".to_vec(), tree.release.to_string().into_bytes());
+            assert_eq!(main(&common::args(list), &mut world), status);
+            assert_eq!(done.status.code(), Some(status), "{} {list}", tree.release);
+            assert_eq!(world.said(), String::from_utf8_lossy(&done.stderr), "{}", tree.release);
+        }
     }
     let _ = std::fs::remove_dir_all(&dir);
 }

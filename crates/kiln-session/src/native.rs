@@ -5,7 +5,8 @@
 //! is used for that very program (its file, by size and time), or never; then a person is told once,
 //! with a report to send. A program that cannot run on this machine at all, because it is for another
 //! one or wants a newer C library, leaves nothing to compare with: Kiln's own is used, and that is said
-//! once. `KILN_SLOW=fixdep,modpost,genksyms,sign-file,resolve_btfids,helpers` switches this off.
+//! once. `KILN_SLOW=fixdep,modpost,genksyms,gendwarfksyms,sign-file,resolve_btfids,helpers` switches
+//! this off.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,22 +17,26 @@ use std::path::{Path, PathBuf};
 use kiln_exec::hooks::Env;
 use kiln_exec::{Ended, Native, Sink, program};
 use kiln_make::Stream;
+use kiln_modtools::fixdep;
 
 use crate::Slow;
 use crate::btfids;
 use crate::toolhost::ToolHost;
 use difference::Memory;
+use scans::Scans;
 use verdicts::{Verdict, Verdicts};
 
 mod difference;
+mod scans;
 mod steps;
 mod verdicts;
 
 /// The programs that are taken over, by the end of their path.
-const TAKEN: [(&str, &[u8]); 5] = [
+const TAKEN: [(&str, &[u8]); 6] = [
     ("fixdep", b"scripts/basic/fixdep"),
     ("modpost", b"scripts/mod/modpost"),
     ("genksyms", b"scripts/genksyms/genksyms"),
+    ("gendwarfksyms", b"scripts/gendwarfksyms/gendwarfksyms"),
     ("sign-file", b"scripts/sign-file"),
     ("resolve_btfids", b"tools/bpf/resolve_btfids/resolve_btfids"),
 ];
@@ -41,6 +46,7 @@ pub struct Tools {
     /// The names that are taken over.
     on: Vec<&'static str>,
     verdicts: Verdicts,
+    scans: Scans,
     /// A person reads what is written to standard error.
     explain: bool,
 }
@@ -78,7 +84,7 @@ impl Tools {
     pub fn new(dir: Option<PathBuf>, slow: &Slow, explain: bool) -> Self {
         let names = TAKEN.iter().map(|(n, _)| *n).chain([steps::SLOW]);
         let on = names.filter(|n| !slow.has(n)).collect();
-        Tools { on, verdicts: Verdicts::new(dir), explain }
+        Tools { on, verdicts: Verdicts::new(dir), scans: Scans::default(), explain }
     }
 
     /// Does a program's work, or lets it run, or declines.
@@ -94,8 +100,30 @@ impl Tools {
                 None
             }
             Some(Verdict::Told) => None,
-            Some(Verdict::Same | Verdict::CannotRun) => inside(tool, call),
+            Some(Verdict::Same | Verdict::CannotRun) => self.inside(tool, call),
         }
+    }
+
+    /// Does the work in the process.
+    fn inside(&self, tool: kiln_modtools::Main, call: &Call<'_>) -> Option<Ended> {
+        let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
+        let mut host = ToolHost::new(at.clone(), call.env.clone());
+        host.in_place = true;
+        host.input = Some(call.input.to_vec());
+        let args = &call.argv[1..];
+        let status = match call.name {
+            "fixdep" => fixdep::main_with(args, &mut host, &mut self.scans.at(&at)),
+            _ => tool(args, &mut host),
+        };
+        if host.beyond || status == btfids::DECLINED {
+            return None;
+        }
+        // Where the disk is full, the tree's own program says so in its own way.
+        if host.failed || !call.sink.write_whole(&host.out) {
+            return None;
+        }
+        let _ = call.sink.write(Stream::Err, &host.err);
+        Some(Ended::Exit(status))
     }
 
     /// Runs both and compares. What the caller gets is the tree's own doing.
@@ -120,10 +148,12 @@ impl Tools {
         let ran = program::run_with(&words, env, &at, None, call.input);
         if let Some(why) = why_not_runnable(&ran) {
             self.cannot_run(identity, &call.argv[0], &why, call.sink);
-            return inside(tool, call);
+            return self.inside(tool, call);
         }
         let theirs = ran.ok()?;
         match ours.against(&theirs, status) {
+            // Two that did nothing agree about nothing: an object without a symbol to sum.
+            None if ours.did_nothing() => {}
             None => self.verdicts.keep(identity, Verdict::Same),
             Some(how) => {
                 self.write_report(identity, path, call, &how);
@@ -208,7 +238,8 @@ impl Native for Tools {
     }
 
     fn reads(&self, argv: &[Vec<u8>]) -> bool {
-        taken(argv) == Some("genksyms") || argv.iter().skip(1).any(|a| a == b"-")
+        matches!(taken(argv), Some("genksyms" | "gendwarfksyms"))
+            || argv.iter().skip(1).any(|a| a == b"-")
     }
 
     fn feed(
@@ -253,24 +284,6 @@ impl Native for Tools {
     fn names(&self) -> Vec<&'static [u8]> {
         TAKEN.iter().filter(|(n, _)| self.on.contains(n)).map(|(_, end)| *end).collect()
     }
-}
-
-/// Does the work in the process.
-fn inside(tool: kiln_modtools::Main, call: &Call<'_>) -> Option<Ended> {
-    let at = PathBuf::from(OsString::from_vec(call.dir.to_vec()));
-    let mut host = ToolHost::new(at, call.env.clone());
-    host.in_place = true;
-    host.input = Some(call.input.to_vec());
-    let status = tool(&call.argv[1..], &mut host);
-    if host.beyond || status == btfids::DECLINED {
-        return None;
-    }
-    // Where the disk is full, the tree's own program says so in its own way.
-    if host.failed || !call.sink.write_whole(&host.out) {
-        return None;
-    }
-    let _ = call.sink.write(Stream::Err, &host.err);
-    Some(Ended::Exit(status))
 }
 
 /// Why a program cannot run on this machine, if that is what came of starting it: the system does

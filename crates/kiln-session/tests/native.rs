@@ -84,37 +84,72 @@ fn a_person_is_told_once_and_given_a_report() {
     assert_eq!(times_run(dir.path()), 1);
 }
 
-/// A tree whose genksyms is a shell script that reads its input.
-fn genksyms(dir: &Path, script: &str) {
+/// A tree in which one of the two programs that read their input is a shell script; its path.
+fn reader(dir: &Path, name: &str, script: &str) -> String {
     tree(dir, "");
-    let program = dir.join("scripts/genksyms/genksyms");
-    fs::create_dir_all(dir.join("scripts/genksyms")).expect("a directory");
+    let path = format!("scripts/{name}/{name}");
+    let program = dir.join(&path);
+    fs::create_dir_all(dir.join("scripts").join(name)).expect("a directory");
     fs::write(&program, format!("#!/bin/sh\necho run >>ran\n{script}\n")).expect("a file");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+    path
+}
+
+/// Runs a program of the tree with an input; how it ended and all it said.
+fn feed(tools: &Tools, dir: &Path, line: &[&str], input: &[u8]) -> (Option<Ended>, String) {
+    let argv: Vec<Vec<u8>> = line.iter().map(|w| w.as_bytes().to_vec()).collect();
+    assert!(tools.takes(&argv) && tools.reads(&argv));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let env = vec![(b"PATH".to_vec(), path.as_bytes().to_vec())];
+    let out = dir.join("out");
+    let file = Arc::new(fs::File::create(&out).expect("a file"));
+    let sink = Sink { out: Some(Arc::clone(&file)), err: Some(file) };
+    let ended = tools.feed(&argv, &env, dir.as_os_str().as_bytes(), &sink, input);
+    (ended, fs::read_to_string(out).expect("the output"))
 }
 
 #[test]
 fn input_goes_to_both() {
     let dir = tempfile::tempdir().expect("a directory");
-    genksyms(dir.path(), "grep -q EXPORT && echo '#SYMVER f 0xe0df8f5b'");
+    let program = reader(dir.path(), "genksyms", "grep -q EXPORT && echo '#SYMVER f 0xe0df8f5b'");
     let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env(), false);
-    let argv = vec![b"scripts/genksyms/genksyms".to_vec()];
-    assert!(tools.takes(&argv) && tools.reads(&argv));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let env = vec![(b"PATH".to_vec(), path.as_bytes().to_vec())];
-    let feed = |input: &[u8]| {
-        let out = dir.path().join("out");
-        let file = Arc::new(fs::File::create(&out).expect("a file"));
-        let sink = Sink { out: Some(Arc::clone(&file)), err: Some(file) };
-        let at = dir.path().as_os_str().as_bytes();
-        let ended = tools.feed(&argv, &env, at, &sink, input);
-        (ended, fs::read_to_string(out).expect("the output"))
-    };
     let unit = b"int f(void);\n__GENKSYMS_EXPORT_SYMBOL(f);\n";
-    let first = feed(unit);
-    let second = feed(unit);
+    let first = feed(&tools, dir.path(), &[&program], unit);
+    let second = feed(&tools, dir.path(), &[&program], unit);
     assert_eq!(first.0, Some(Ended::Exit(0)));
     assert_eq!((&first, times_run(dir.path())), (&second, 1), "{first:?}");
+}
+
+#[test]
+fn names_of_symbols_go_to_both() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // What the program of Linux 7.2 says of this: `int f(void)` with DWARF.
+    let script = "cat >/dev/null; case $1 in x.o) echo '#SYMVER f 0x7851be11' ;; esac";
+    let object = dir.path().join("x.c");
+    fs::write(&object, "int f(void) { return 0; }\n").expect("a file");
+    let mut cc = std::process::Command::new("gcc");
+    let done = cc.args(["-g", "-gdwarf-5", "-c", "x.c", "-o", "x.o"]).current_dir(dir.path());
+    assert!(done.status().expect("a compiler").success());
+    let program = reader(dir.path(), "gendwarfksyms", script);
+    fs::write(&object, "int f(void) { return 0; }\n").expect("a file");
+    let line = [program.as_str(), "x.o"];
+    // Without names both do nothing, which shows nothing.
+    let tools = Tools::new(Some(dir.path().join("cache")), &Slow::from_env(), true);
+    let nothing = (Some(Ended::Exit(0)), String::new());
+    assert_eq!(feed(&tools, dir.path(), &[&program, "y.o"], b""), nothing);
+    assert_eq!(feed(&tools, dir.path(), &[&program, "y.o"], b""), nothing);
+    assert_eq!(times_run(dir.path()), 2);
+    let first = feed(&tools, dir.path(), &line, b"f\n");
+    let second = feed(&tools, dir.path(), &line, b"f\n");
+    assert_eq!(first.0, Some(Ended::Exit(0)));
+    assert_eq!((&first, times_run(dir.path())), (&second, 3), "{first:?}");
+    // One that sums otherwise is used itself from then on.
+    reader(dir.path(), "gendwarfksyms", "cat >/dev/null; echo '#SYMVER f 0x00000000'");
+    let (ended, text) = feed(&tools, dir.path(), &line, b"f\n");
+    assert_eq!(ended, Some(Ended::Exit(0)));
+    assert!(text.contains("gendwarfksyms does something else than Kiln's gendwarfksyms"), "{text}");
+    assert!(text.contains("#SYMVER f 0x00000000\n"), "{text}");
+    assert_eq!(feed(&tools, dir.path(), &line, b"f\n"), (None, String::new()));
 }
 
 #[test]

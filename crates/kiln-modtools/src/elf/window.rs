@@ -1,8 +1,9 @@
 //! The bytes of an object, read from the file piece by piece as they are asked for.
 //!
 //! Most of a large object is of no interest: machine code, debug information and its relocations. The
-//! file is divided where sections begin and end, and a piece is read when something in it is wanted.
-//! What reaches from one piece into the next, which no sound object asks for, costs the whole file.
+//! file is divided where sections begin and end, small neighbours together, and a piece is read when
+//! something in it is wanted. What reaches from one piece into the next, which no sound object asks for,
+//! costs the whole file.
 //!
 //! It does not know what the bytes mean.
 
@@ -10,6 +11,12 @@ use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 use crate::Ranged;
+
+/// Neighbours are read together up to this size, in bytes: a read costs as much as a few thousand.
+const GRAIN: usize = 1 << 14;
+
+/// The length of the longest header of a file.
+const HEADER: usize = 64;
 
 /// The bytes of a file.
 pub(super) struct Data {
@@ -55,15 +62,27 @@ impl Data {
         self.len
     }
 
-    /// Divides the file at these offsets. What was read before is forgotten.
+    /// Divides the file at these offsets. What was read before is forgotten, but for the header.
     pub(super) fn divide(&mut self, mut at: Vec<usize>) {
         // The header is always a piece of its own.
-        at.extend([0, 64.min(self.len), self.len]);
+        at.extend([0, HEADER.min(self.len), self.len]);
         at.retain(|&at| at <= self.len);
         at.sort_unstable();
         at.dedup();
-        let piece = |pair: &[usize]| Piece { start: pair[0], end: pair[1], bytes: OnceCell::new() };
-        self.pieces = at.windows(2).map(piece).collect();
+        let mut pieces: Vec<Piece> = Vec::new();
+        for pair in at.windows(2) {
+            let (start, end) = (pair[0], pair[1]);
+            match pieces.last_mut() {
+                Some(piece) if piece.start > 0 && end - piece.start <= GRAIN => piece.end = end,
+                _ => pieces.push(Piece { start, end, bytes: OnceCell::new() }),
+            }
+        }
+        if let (Some(new), Some(old)) = (pieces.first_mut(), self.pieces.first_mut())
+            && new.end == old.end
+        {
+            new.bytes = std::mem::take(&mut old.bytes);
+        }
+        self.pieces = pieces;
         self.last.set(0);
     }
 
@@ -156,6 +175,7 @@ mod tests {
     fn pieces_and_what_lies_across() {
         let content: Vec<u8> = (1..=200).collect();
         let mut data = Data::new(Box::new(content.clone()));
+        let places = |data: &Data| -> Vec<usize> { data.pieces.iter().map(|p| p.start).collect() };
         data.divide(vec![100, 150, 999]);
         for at in [0, 1, 62, 64, 98, 99, 100, 149, 190, 199, 200, 999] {
             for len in [0, 1, 2, 50, 300] {
@@ -172,5 +192,10 @@ mod tests {
         assert_eq!(data.text(90), &content[90..120]);
         data.divide(vec![10]);
         assert_eq!(data.text(70), &content[70..120]);
+        assert_eq!(places(&data), [0, 10]);
+        let mut data = Data::new(Box::new(vec![1; 5 * GRAIN]));
+        let end = 64 + GRAIN;
+        data.divide(vec![100, 2000, end, end + 1, 3 * GRAIN + 1, 3 * GRAIN + 2, 4 * GRAIN]);
+        assert_eq!(places(&data), [0, 64, end, end + 1, 3 * GRAIN + 1, 4 * GRAIN]);
     }
 }

@@ -23,6 +23,15 @@ const USAGE: &[u8] = b"Usage: fixdep <depfile> <target> <cmdline>\n";
 /// fixdep by its own name: three arguments, text on standard output. The format is that of the kernel
 /// which [`kernel::detect`] finds, also beside the generated headers that the dependency file lists.
 pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
+    run(args, host, None)
+}
+
+/// As [`main`], with the names of files that are perhaps known already.
+pub fn main_with(args: &[Vec<u8>], host: &mut dyn Host, sources: &mut dyn Sources) -> i32 {
+    run(args, host, Some(sources))
+}
+
+fn run(args: &[Vec<u8>], host: &mut dyn Host, sources: Option<&mut dyn Sources>) -> i32 {
     let [depfile, _, _] = args else {
         host.stderr(USAGE);
         return 1;
@@ -40,18 +49,30 @@ pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
         host.stderr(b"fixdep: cannot tell for which kernel this is: set KILN_KERNEL, for instance to 6.12\n");
         return 1;
     };
-    main_as(format, args, host)
+    convert(format, args, host, sources)
 }
 
 /// fixdep with the behaviour of a given kernel.
 pub fn main_as(format: &Format, args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
+    convert(format, args, host, None)
+}
+
+fn convert(
+    format: &Format,
+    args: &[Vec<u8>],
+    host: &mut dyn Host,
+    sources: Option<&mut dyn Sources>,
+) -> i32 {
     let [depfile, target, command] = args else {
         host.stderr(USAGE);
         return 1;
     };
     let mut out = Vec::with_capacity(1 << 16);
     let result = match host.read(depfile) {
-        Ok(text) => convert_into(format, &text, target, command, &mut Direct(host), &mut out),
+        Ok(text) => match sources {
+            Some(sources) => convert_into(format, &text, target, command, sources, &mut out),
+            None => convert_into(format, &text, target, command, &mut Direct(host), &mut out),
+        },
         Err(error) => {
             format.command_line(target, command, &mut out);
             Err(Failure::Read(depfile.clone(), error))

@@ -8,7 +8,7 @@ use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where the option names of a file come from.
 pub trait Sources {
@@ -17,15 +17,15 @@ pub trait Sources {
     ///
     /// # Errors
     /// Whatever the system says about the file.
-    fn names(&mut self, path: &[u8]) -> io::Result<Rc<[u8]>>;
+    fn names(&mut self, path: &[u8]) -> io::Result<Arc<[u8]>>;
 }
 
 /// Reads and scans each file every time.
 pub struct Direct<'h>(pub &'h mut dyn Host);
 
 impl Sources for Direct<'_> {
-    fn names(&mut self, path: &[u8]) -> io::Result<Rc<[u8]>> {
-        Ok(Rc::from(names(&self.0.read(path)?)))
+    fn names(&mut self, path: &[u8]) -> io::Result<Arc<[u8]>> {
+        Ok(Arc::from(names(&self.0.read(path)?)))
     }
 }
 
@@ -38,30 +38,27 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The names for `path`, whose present identity (of size, time, inode or content) is `identity`;
-    /// `read` is asked for the content only if the file is new or its identity is another one.
-    ///
-    /// # Errors
-    /// Whatever `read` says.
-    pub fn names(
-        &mut self,
-        path: &[u8],
-        identity: u128,
-        read: impl FnOnce(&[u8]) -> io::Result<Vec<u8>>,
-    ) -> io::Result<Rc<[u8]>> {
-        if let Some((then, list)) = self.known.get(path)
-            && *then == identity
-        {
-            return Ok(Rc::clone(list));
-        }
-        let list: Rc<[u8]> = Rc::from(names(&read(path)?));
-        self.known.insert(path.into(), (identity, Rc::clone(&list)));
-        Ok(list)
+    /// The names for `path`, if they were kept for its present identity (of size, time, inode or
+    /// content).
+    #[must_use]
+    pub fn get(&self, path: &[u8], identity: u128) -> Option<Arc<[u8]>> {
+        self.known.get(path).filter(|(then, _)| *then == identity).map(|(_, list)| Arc::clone(list))
+    }
+
+    /// Whether names for `path` were kept, for whatever identity.
+    #[must_use]
+    pub fn knows(&self, path: &[u8]) -> bool {
+        self.known.contains_key(path)
+    }
+
+    /// Keeps the names for `path`, which was read when its identity was this one.
+    pub fn keep(&mut self, path: &[u8], identity: u128, list: &Arc<[u8]>) {
+        self.known.insert(path.into(), (identity, Arc::clone(list)));
     }
 }
 
 /// A file's identity when it was scanned, and its names.
-type Known = (u128, Rc<[u8]>);
+type Known = (u128, Arc<[u8]>);
 
 /// The part of a text that a C string function would see.
 pub(super) fn until_nul(text: &[u8]) -> &[u8] {
@@ -187,17 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_reads_again_only_what_changed() {
+    fn a_cache_gives_names_for_what_it_kept_them_for() {
         let mut cache = Cache::default();
-        let list = |cache: &mut Cache, id, text: Option<&str>| {
-            let read = |_: &[u8]| {
-                text.map(|t| t.as_bytes().to_vec()).ok_or(io::ErrorKind::NotFound.into())
-            };
-            cache.names(b"a.h", id, read).map(|n| n.to_vec())
-        };
-        assert_eq!(list(&mut cache, 1, Some("CONFIG_A")).expect("read"), b"A\n");
-        assert_eq!(list(&mut cache, 1, None).expect("kept"), b"A\n");
-        assert_eq!(list(&mut cache, 2, Some("CONFIG_B")).expect("read"), b"B\n");
-        assert!(list(&mut cache, 3, None).is_err());
+        let list: Arc<[u8]> = Arc::from(names(b"CONFIG_A"));
+        assert_eq!(cache.get(b"a.h", 1), None);
+        cache.keep(b"a.h", 1, &list);
+        assert_eq!(cache.get(b"a.h", 1).as_deref(), Some(&b"A\n"[..]));
+        assert_eq!(cache.get(b"a.h", 2), None);
+        assert_eq!(cache.get(b"b.h", 1), None);
     }
 }

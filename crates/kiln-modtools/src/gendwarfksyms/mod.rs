@@ -217,7 +217,7 @@ impl Run {
 
 /// The tool under its own name.
 pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
-    let (settings, files, symtypes) = match options::parse(args) {
+    let (settings, files, symtypes) = match options::parse(args, host) {
         Request::Run { settings, files, symtypes } => (settings, files, symtypes),
         Request::Help => {
             host.stderr(options::USAGE);

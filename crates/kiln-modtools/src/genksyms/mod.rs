@@ -152,7 +152,7 @@ pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
     let flavor = Flavor::detect(host);
     let mut settings = Settings::default();
     let mut types_path = None;
-    for choice in options::parse(args, flavor) {
+    for choice in options::parse(args, flavor, host) {
         match choice {
             Choice::Debug => settings.debug = true,
             Choice::Warnings(on) => settings.warnings = on,

@@ -1,9 +1,9 @@
-//! The command line, read as the C library's `getopt_long` reads it: short options in clusters, long
-//! ones with `=` or shortened to a unique beginning, everything else passed over, `--` ends it.
-//!
-//! It does not act on what it reads; the order of the options matters to the caller.
+//! The command line; what is no option is passed over. It does not act on what it reads; the order of
+//! the options matters to the caller.
 
 use super::Flavor;
+use crate::Host;
+use crate::getopt::{Grammar, Piece, pieces};
 
 /// One option in the order of the command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub enum Choice {
     Wrong(Vec<u8>),
 }
 
-/// Long name, letter.
+/// Long name, letter; the last one only where that letter is known.
 const LONG: &[(&str, u8)] = &[
     ("debug", b'd'),
     ("warnings", b'w'),
@@ -44,16 +44,15 @@ const LONG: &[(&str, u8)] = &[
     ("relative-crc", b'R'),
 ];
 
-fn takes_value(letter: u8) -> bool {
-    matches!(letter, b'r' | b'T' | b's')
-}
-
-fn known(letter: u8, flavor: Flavor) -> bool {
-    match letter {
-        b's' => flavor.symbol_prefix,
-        b'R' => flavor.linker_script,
-        _ => b"dwqVDrTph".contains(&letter),
-    }
+fn grammar(flavor: Flavor) -> Grammar<'static> {
+    let letters: &[u8] = match (flavor.symbol_prefix, flavor.linker_script) {
+        (true, true) => b"s:dwqVDr:T:phR",
+        (true, false) => b"s:dwqVDr:T:ph",
+        (false, true) => b"dwqVDr:T:phR",
+        (false, false) => b"dwqVDr:T:ph",
+    };
+    let long = if flavor.linker_script { LONG } else { &LONG[..LONG.len() - 1] };
+    Grammar { program: "genksyms", letters, long }
 }
 
 fn choice(letter: u8, value: &[u8]) -> Choice {
@@ -73,89 +72,14 @@ fn choice(letter: u8, value: &[u8]) -> Choice {
     }
 }
 
-fn wrong(parts: &[&[u8]]) -> Choice {
-    let mut text = b"genksyms: ".to_vec();
-    for part in parts {
-        text.extend_from_slice(part);
-    }
-    text.push(b'\n');
-    Choice::Wrong(text)
-}
-
 /// The options of a command line (without the program's name) in their order.
-pub fn parse(args: &[Vec<u8>], flavor: Flavor) -> Vec<Choice> {
-    let mut choices = Vec::new();
-    let mut rest = args.iter();
-    while let Some(arg) = rest.next() {
-        if arg == b"--" {
-            break;
-        }
-        if let Some(long) = arg.strip_prefix(b"--") {
-            choices.push(self::long(long, &mut rest, flavor));
-            continue;
-        }
-        let Some(letters) = arg.strip_prefix(b"-").filter(|l| !l.is_empty()) else { continue };
-        let mut at = 0;
-        while at < letters.len() {
-            let letter = letters[at];
-            at += 1;
-            if !known(letter, flavor) {
-                choices.push(wrong(&[b"invalid option -- '", &[letter], b"'"]));
-                continue;
-            }
-            if !takes_value(letter) {
-                choices.push(choice(letter, b""));
-                continue;
-            }
-            let value = match &letters[at..] {
-                [] => rest.next().map(Vec::as_slice),
-                inside => Some(inside),
-            };
-            at = letters.len();
-            choices.push(match value {
-                Some(value) => choice(letter, value),
-                None => wrong(&[b"option requires an argument -- '", &[letter], b"'"]),
-            });
-        }
-    }
-    choices
-}
-
-fn long<'a>(
-    text: &'a [u8],
-    rest: &mut impl Iterator<Item = &'a Vec<u8>>,
-    flavor: Flavor,
-) -> Choice {
-    let (name, inside) = match memchr::memchr(b'=', text) {
-        Some(at) => (&text[..at], Some(&text[at + 1..])),
-        None => (text, None),
-    };
-    let all = || LONG.iter().filter(|(_, letter)| known(*letter, flavor));
-    let fits: Vec<_> = match all().find(|(long, _)| long.as_bytes() == name) {
-        Some(exact) => vec![exact],
-        None => all().filter(|(long, _)| long.as_bytes().starts_with(name)).collect(),
-    };
-    let (long, letter) = match fits.as_slice() {
-        [] => return wrong(&[b"unrecognized option '--", text, b"'"]),
-        [one] => **one,
-        many => {
-            let mut text = [b"option '--", text, b"' is ambiguous; possibilities:"].concat();
-            for (long, _) in many {
-                text.extend_from_slice(format!(" '--{long}'").as_bytes());
-            }
-            return wrong(&[&text]);
-        }
-    };
-    if !takes_value(letter) {
-        return match inside {
-            None => choice(letter, b""),
-            Some(_) => wrong(&[b"option '--", long.as_bytes(), b"' doesn't allow an argument"]),
-        };
-    }
-    match inside.or_else(|| rest.next().map(Vec::as_slice)) {
-        Some(value) => choice(letter, value),
-        None => wrong(&[b"option '--", long.as_bytes(), b"' requires an argument"]),
-    }
+pub fn parse(args: &[Vec<u8>], flavor: Flavor, host: &dyn Host) -> Vec<Choice> {
+    let choices = pieces(grammar(flavor), args, host).filter_map(|piece| match piece {
+        Piece::Option(letter, value) => Some(choice(letter, value)),
+        Piece::Wrong(message) => Some(Choice::Wrong(message)),
+        Piece::Operand(_) => None,
+    });
+    choices.collect()
 }
 
 /// The text of `-h` and of every wrong option.

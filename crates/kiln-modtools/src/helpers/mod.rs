@@ -36,6 +36,28 @@ pub fn check_local_export(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
     }
 }
 
+/// `scripts/mksysmap` as a filter: `nm -n` of a kernel on standard input, its System.map on standard
+/// output. (Until 6.2 the script takes two files and starts `nm` itself.)
+pub fn mksysmap(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
+    if !args.is_empty() {
+        host.stderr(b"Usage: nm -n vmlinux | mksysmap > System.map\n");
+        return 1;
+    }
+    let Some(filter) = kernel::detect(host, &[]).and_then(Filter::for_release) else {
+        host.stderr(b"mksysmap: cannot tell for which kernel this is, or it was never compared: set KILN_KERNEL, for instance to 6.12\n");
+        return 1;
+    };
+    let listing = match host.stdin() {
+        Ok(listing) => listing,
+        Err(error) => {
+            host.stderr(format!("mksysmap: {}\n", crate::errno::text(&error)).as_bytes());
+            return 1;
+        }
+    };
+    host.stdout(&system_map(&listing, filter));
+    0
+}
+
 /// `scripts/modules-check.sh` (6.1 and later) by its own name: one list of modules.
 pub fn modules_check(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
     let [path] = args else {

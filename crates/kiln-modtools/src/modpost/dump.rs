@@ -9,7 +9,7 @@ use super::versions::Exports;
 use rustc_hash::FxHashMap;
 
 /// How much of a dump is read at once, in bytes.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 15;
 
 /// What is remembered from line to line of a dump.
 struct Reading {
@@ -25,7 +25,8 @@ impl Run<'_> {
     pub(super) fn read_dump(&mut self, path: &[u8]) -> Result<(), Exit> {
         let file = self.host.open(path).map_err(|error| self.failed_file(path, &error))?;
         // Lines are some seventy bytes long; the number only saves moving.
-        self.symbols.reserve(usize::try_from(file.len() / 80).map_or(0, |n| n.min(1 << 16)));
+        self.symbols
+            .reserve(&self.texts, usize::try_from(file.len() / 80).map_or(0, |n| n.min(1 << 16)));
         let dump = self.dumps_read;
         self.dumps_read += 1;
         let mut reading = Reading { dump, last: None, namespace: Text::default() };

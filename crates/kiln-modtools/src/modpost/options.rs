@@ -1,8 +1,8 @@
-//! modpost's command line, read as the C library's `getopt` reads it.
-//!
-//! Which letters exist is the version's business; this file knows what they mean.
+//! modpost's command line. Which letters exist is the version's business; this file knows what they
+//! mean.
 
 use crate::Host;
+use crate::getopt::{Grammar, Piece, pieces};
 
 /// What the command line asks for. Paths are as given.
 #[derive(Debug, Default)]
@@ -53,46 +53,17 @@ impl Options {
     /// The message that `getopt` prints.
     pub fn parse(args: &[Vec<u8>], letters: &[u8], host: &dyn Host) -> Result<Self, Vec<u8>> {
         let mut options = Self::default();
-        let stops_at_operand = host.env(b"POSIXLY_CORRECT").is_some();
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            if arg == b"--" || (stops_at_operand && !is_option(arg)) {
-                if arg != b"--" {
-                    options.objects.push(arg.clone());
-                }
-                options.objects.extend(args.by_ref().cloned());
-                break;
-            }
-            if !is_option(arg) {
-                options.objects.push(arg.clone());
-                continue;
-            }
-            let mut at = 1;
-            while let Some(&letter) = arg.get(at) {
-                at += 1;
-                let known = letters.iter().position(|&l| l == letter && letter != b':');
-                let Some(place) = known else {
-                    return Err(complaint("invalid option", letter));
-                };
-                if letters.get(place + 1) != Some(&b':') {
-                    options.set(letter);
-                    continue;
-                }
-                let value = match arg.get(at..) {
-                    Some(rest) if !rest.is_empty() => rest.to_vec(),
-                    _ => match args.next() {
-                        Some(next) => next.clone(),
-                        None => return Err(complaint("option requires an argument", letter)),
-                    },
-                };
-                options.set_value(letter, value);
-                break;
+        for piece in pieces(Grammar { program: "modpost", letters, long: &[] }, args, host) {
+            match piece {
+                Piece::Option(letter, value) => options.set(letter, value),
+                Piece::Operand(object) => options.objects.push(object.clone()),
+                Piece::Wrong(message) => return Err(message),
             }
         }
         Ok(options)
     }
 
-    fn set(&mut self, letter: u8) {
+    fn set(&mut self, letter: u8, value: &[u8]) {
         let flag = match letter {
             b'e' => &mut self.external,
             b'M' => &mut self.modules_enabled,
@@ -106,30 +77,19 @@ impl Options {
             b'w' => &mut self.warn_undefined,
             b'E' => &mut self.mismatch_is_error,
             b'N' => &mut self.allow_missing_imports,
-            _ => return,
+            b'i' => return self.dumps.push(value.to_vec()),
+            _ => {
+                let path = match letter {
+                    b'T' => &mut self.list,
+                    b'o' => &mut self.dump_out,
+                    b'u' => &mut self.keep_list,
+                    b'd' => &mut self.namespace_deps,
+                    _ => return,
+                };
+                *path = Some(value.to_vec());
+                return;
+            }
         };
         *flag = true;
     }
-
-    fn set_value(&mut self, letter: u8, value: Vec<u8>) {
-        match letter {
-            b'i' => self.dumps.push(value),
-            b'T' => self.list = Some(value),
-            b'o' => self.dump_out = Some(value),
-            b'u' => self.keep_list = Some(value),
-            b'd' => self.namespace_deps = Some(value),
-            _ => {}
-        }
-    }
-}
-
-fn is_option(arg: &[u8]) -> bool {
-    arg.len() > 1 && arg[0] == b'-'
-}
-
-fn complaint(what: &str, letter: u8) -> Vec<u8> {
-    let mut text = format!("modpost: {what} -- '").into_bytes();
-    text.push(letter);
-    text.extend_from_slice(b"'\n");
-    text
 }

@@ -76,7 +76,6 @@ pub(super) struct Symbol {
     pub(super) namespace: Text,
     pub(super) module: u32,
     pub(super) crc: u32,
-    hash: u32,
     /// The symbol of the same name that was there before, plus one.
     older: u32,
     pub(super) class: Class,
@@ -103,12 +102,12 @@ fn hash(name: &[u8]) -> u32 {
 }
 
 impl Symbols {
-    fn slot(&self, texts: &Texts, name: &[u8], hash: u32) -> usize {
+    fn slot(&self, texts: &Texts, name: &[u8]) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut slot = hash(name) as usize & mask;
         while let Some(index) = self.slots[slot].checked_sub(1) {
             let symbol = &self.list[index as usize];
-            if symbol.hash == hash && texts.get(symbol.name) == name {
+            if texts.get(symbol.name) == name {
                 break;
             }
             slot = (slot + 1) & mask;
@@ -123,7 +122,7 @@ impl Symbols {
             return None;
         }
         let name = name.strip_prefix(b".").unwrap_or(name);
-        self.slots[self.slot(texts, name, hash(name))].checked_sub(1)
+        self.slots[self.slot(texts, name)].checked_sub(1)
     }
 
     /// The newest export of this name by this module.
@@ -137,19 +136,20 @@ impl Symbols {
 
     /// Makes room for `more` symbols at once. The number comes from the length of a text that is in
     /// memory, never from what a text says.
-    pub(super) fn reserve(&mut self, more: usize) {
+    pub(super) fn reserve(&mut self, texts: &Texts, more: usize) {
         self.list.reserve(more);
         let wanted = ((self.names + more) * 2).next_power_of_two().max(64);
         if wanted > self.slots.len() {
-            self.rebuild(wanted);
+            self.rebuild(texts, wanted);
         }
     }
 
-    fn rebuild(&mut self, size: usize) {
+    fn rebuild(&mut self, texts: &Texts, size: usize) {
         let old = std::mem::replace(&mut self.slots, vec![0; size]);
         let mask = size - 1;
         for entry in old.into_iter().filter(|&entry| entry != 0) {
-            let mut slot = self.list[entry as usize - 1].hash as usize & mask;
+            let name = texts.get(self.list[entry as usize - 1].name);
+            let mut slot = hash(name) as usize & mask;
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
@@ -160,13 +160,12 @@ impl Symbols {
     /// Adds an export, which from now on is the one that its name finds.
     pub(super) fn add(&mut self, texts: &Texts, name: Text, module: u32, class: Class) -> u32 {
         if (self.names + 1) * 2 > self.slots.len() {
-            self.rebuild((self.slots.len() * 2).max(64));
+            self.rebuild(texts, (self.slots.len() * 2).max(64));
         }
         let text = texts.get(name);
         // A name with a leading dot can be added but is never found, as in the original, whose search
         // drops the dot.
-        let hash = hash(text);
-        let slot = self.slot(texts, text, hash);
+        let slot = self.slot(texts, text);
         let older = self.slots[slot];
         self.names += usize::from(older == 0);
         self.list.push(Symbol {
@@ -174,7 +173,6 @@ impl Symbols {
             namespace: Text::default(),
             module,
             crc: 0,
-            hash,
             older,
             class,
             crc_valid: false,

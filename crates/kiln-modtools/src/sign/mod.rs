@@ -17,6 +17,7 @@ mod key;
 mod pem;
 
 use crate::Host;
+use crate::getopt::{Grammar, Piece, pieces};
 use cert::Certificate;
 use der::{INTEGER, OCTET_STRING, OID, SEQUENCE, SET, context, value};
 use digest::Algorithm;
@@ -25,6 +26,8 @@ use key::{Key, Problem};
 const USAGE: &[u8] =
     b"Usage: scripts/sign-file [-dp] <hash algo> <key> <x509> <module> [<dest>]\n       \
       scripts/sign-file -s <raw sig> <hash algo> <x509> <module> [<dest>]\n";
+
+const GRAMMAR: Grammar<'_> = Grammar { program: "sign-file", letters: b"sdpk", long: &[] };
 
 /// The line at the end of a signed module.
 const MARKER: &[u8] = b"~Module signature appended~\n";
@@ -83,37 +86,20 @@ pub fn main(args: &[Vec<u8>], host: &mut dyn Host) -> i32 {
     }
 }
 
-/// Reads the command line as the C library's `getopt` does.
 fn parse<'a>(
     args: &'a [Vec<u8>],
     host: &dyn Host,
 ) -> Result<(Switches, Vec<&'a Vec<u8>>), Vec<u8>> {
     let mut switches = Switches::default();
     let mut operands = Vec::new();
-    let stops_at_operand = host.env(b"POSIXLY_CORRECT").is_some();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        if arg == b"--" {
-            operands.extend(args.by_ref());
-        } else if arg.len() < 2 || arg[0] != b'-' {
-            operands.push(arg);
-            if stops_at_operand {
-                operands.extend(args.by_ref());
-            }
-        } else {
-            for &letter in &arg[1..] {
-                match letter {
-                    b's' => switches.raw = true,
-                    b'p' => switches.save = true,
-                    b'd' => (switches.only, switches.save) = (true, true),
-                    b'k' => switches.by_key_identifier = true,
-                    _ => {
-                        let mut text = b"sign-file: invalid option -- '".to_vec();
-                        text.extend_from_slice(&[letter, b'\'', b'\n']);
-                        return Err(text);
-                    }
-                }
-            }
+    for piece in pieces(GRAMMAR, args, host) {
+        match piece {
+            Piece::Option(b's', _) => switches.raw = true,
+            Piece::Option(b'p', _) => switches.save = true,
+            Piece::Option(b'd', _) => (switches.only, switches.save) = (true, true),
+            Piece::Option(..) => switches.by_key_identifier = true,
+            Piece::Operand(word) => operands.push(word),
+            Piece::Wrong(message) => return Err(message),
         }
     }
     Ok((switches, operands))

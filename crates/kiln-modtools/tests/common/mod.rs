@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs)]
 
 pub mod dwarf;
+pub mod subject;
 
 use kiln_modtools::Host;
 use std::collections::BTreeMap;

@@ -30,6 +30,11 @@ impl Memory {
         Memory { real, written: Vec::new() }
     }
 
+    /// Whether nothing was said and nothing written.
+    pub(super) fn did_nothing(&self) -> bool {
+        self.real.out.is_empty() && self.real.err.is_empty() && self.written.is_empty()
+    }
+
     /// Where this run and the original's, which has left its files, are not the same: nothing if they
     /// are, else what a report says of it.
     pub(super) fn against(&mut self, theirs: &Ran, status: i32) -> Option<String> {

@@ -73,9 +73,14 @@ pub fn marked(argv: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     if plain { as_is() } else { (vec![shell.clone(), flag.clone(), out], dirs) }
 }
 
-/// Whether an output tells anything of a directory's path.
+/// Whether an output tells anything of a directory's path: a part of it, a short one as a word.
 pub fn tells(output: &[u8], dir: &[u8]) -> bool {
-    dir.split(|b| *b == b'/').any(|part| !part.is_empty() && contains(output, part))
+    const SHORT: usize = 3;
+    let word = |part| output.split(|b| !b.is_ascii_alphanumeric()).any(|w| w == part);
+    let told = |part: &[u8]| {
+        if part.len() < SHORT { word(part) } else { contains(output, part) }
+    };
+    dir.split(|b| *b == b'/').any(|part| !part.is_empty() && told(part))
 }
 
 fn is_below(path: &[u8], dir: &[u8]) -> bool {
@@ -177,6 +182,8 @@ mod tests {
     #[test]
     fn an_output_that_tells_the_place_is_found() {
         assert!(tells(b"a.out in module", b"/home/module"));
+        assert!(tells(b"in a\n", b"/home/a"));
         assert!(!tells(b"y\n", b"/home/module"));
+        assert!(!tells(b"-mabi=x\n", b"/home/a"));
     }
 }

@@ -202,9 +202,6 @@ impl Answers {
         dir: &[u8],
         err: Option<&File>,
     ) -> Option<ShellResult> {
-        if self.refused.load(Ordering::Relaxed) {
-            return None;
-        }
         let streams = Streams {
             stdin: Some(io::stdin().as_fd().try_clone_to_owned().ok()?),
             stdout: None,
@@ -221,6 +218,7 @@ impl Answers {
                 return Some(ShellResult { output: answer.stdout, status: answer.status });
             }
             Known::Run => return None,
+            Known::Watch if self.refused.load(Ordering::Relaxed) => return None,
             Known::Watch => {
                 let mut inner = self.inner();
                 if inner.asked.insert(query.key) {

@@ -61,7 +61,10 @@ pub enum Bearing {
 
 /// Variables that matter only where a text names them, and why.
 const BY_TEXT: &[(&str, &str)] = &[
-    ("MAKEFLAGS", "the compilers look there for job slots, new in every run; makes are not on the table"),
+    (
+        "MAKEFLAGS",
+        "the compilers look there for job slots, new in every run; makes are not on the table",
+    ),
     ("MFLAGS", "the same, as older makes write it"),
     ("MAKEOVERRIDES", "for makes"),
     ("SHLVL", "counts the shells around Kiln"),
@@ -320,10 +323,12 @@ mod tests {
 
     #[test]
     fn lists_are_known() {
-        for text in ["set", "x | set | y", "set;", "env", "A=1 env x", "export", "${!K*}", "set x"] {
+        for text in ["set", "x | set | y", "set;", "env", "A=1 env x", "export", "${!K*}", "set x"]
+        {
             assert!(lists_variables(text.as_bytes()), "{text}");
         }
-        for text in ["set -e; :", "set -- $x", "gcc -foffset", "environment", "$setting", "offset"] {
+        for text in ["set -e; :", "set -- $x", "gcc -foffset", "environment", "$setting", "offset"]
+        {
             assert!(!lists_variables(text.as_bytes()), "{text}");
         }
     }

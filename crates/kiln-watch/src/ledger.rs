@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use crate::check::{Checker, Verdict};
 use crate::eye::{Eye, Identity, Kind, RealEye};
-use crate::given::Asks;
 use crate::fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
+use crate::given::Asks;
 
 /// What was asked of a path; a question is asked once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

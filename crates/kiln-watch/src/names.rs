@@ -107,8 +107,7 @@ impl Names {
             hash.update(&(part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        for number in
-            [id.dev, id.ino, id.size, id.mtime as u64, id.ctime as u64, u64::from(texts)]
+        for number in [id.dev, id.ino, id.size, id.mtime as u64, id.ctime as u64, u64::from(texts)]
         {
             hash.update(&number.to_le_bytes());
         }

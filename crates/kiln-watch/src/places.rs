@@ -76,7 +76,7 @@ pub fn marked(argv: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 /// Whether an output tells anything of a directory's path: a part of it, a short one as a word.
 pub fn tells(output: &[u8], dir: &[u8]) -> bool {
     const SHORT: usize = 3;
-    let word = |part| output.split(|b| !b.is_ascii_alphanumeric()).any(|w| w == part);
+    let word = |part: &[u8]| output.split(|b| !b.is_ascii_alphanumeric()).any(|w| w == part);
     let told = |part: &[u8]| {
         if part.len() < SHORT { word(part) } else { contains(output, part) }
     };
@@ -156,7 +156,10 @@ mod tests {
     fn directories_of_temporaries_are_marked() {
         let (text, dirs) =
             mark("T=/m/a/.tmp_$$/t; trap \"rm -rf /m/a/.tmp_$$\" EXIT; mkdir /m/a/.tmp_$$ /o/x$$");
-        assert_eq!(text, "T=@0/.tmp_$$/t; trap \"rm -rf @0/.tmp_$$\" EXIT; mkdir @0/.tmp_$$ @1/x$$");
+        assert_eq!(
+            text,
+            "T=@0/.tmp_$$/t; trap \"rm -rf @0/.tmp_$$\" EXIT; mkdir @0/.tmp_$$ @1/x$$"
+        );
         assert_eq!(dirs, ["/m/a", "/o"]);
     }
 

@@ -185,11 +185,7 @@ impl Store {
 
     /// Finds an answer that stands and was given under settings that cannot make a difference. Also
     /// what was found of the directories that are others than then.
-    fn find(
-        &mut self,
-        query: &Query,
-        checker: &mut Checker<'_>,
-    ) -> Result<(At, Vec<Fact>), Found> {
+    fn find(&mut self, query: &Query, checker: &mut Checker<'_>) -> Result<(At, Vec<Fact>), Found> {
         let mut found = Found::Nothing;
         let Store { new, names, .. } = self;
         for (at, (_, kept)) in new.get(&query.key.0).into_iter().flatten().enumerate() {
@@ -485,14 +481,7 @@ impl Store {
                     (answer.label, again)
                 }
             };
-            entries.push(Entry {
-                id,
-                label,
-                kept: kept.kept,
-                used: kept.used,
-                size,
-                again,
-            });
+            entries.push(Entry { id, label, kept: kept.kept, used: kept.used, size, again });
         }
         entries.sort_by_key(|e| (std::cmp::Reverse(e.used), e.id));
         entries
@@ -563,7 +552,9 @@ fn suits_given(given: &Given, streams: &[u8], asks: Asks, differing: &[Vec<u8>])
 /// The file that a fact says was read. What the kernel makes up as it is read is no program's text.
 fn reader(fact: &Fact) -> Option<(&[u8], &Identity)> {
     match &fact.seen {
-        Seen::Contents { id, .. } if !crate::check::is_virtual(&fact.path) => Some((&fact.path, id)),
+        Seen::Contents { id, .. } if !crate::check::is_virtual(&fact.path) => {
+            Some((&fact.path, id))
+        }
         _ => None,
     }
 }
@@ -576,7 +567,8 @@ impl<'a> Moves<'a> {
     fn new(answer: &Answer, places: &'a [Vec<u8>], given: &'a Given) -> Option<Self> {
         let pairs = places.iter().zip(&given.places).filter(|(from, to)| from != to);
         let moves: Vec<_> = pairs.map(|(from, to)| (&from[..], &to[..])).collect();
-        let told = |dir: &[u8]| places::tells(&answer.stdout, dir) || places::tells(&answer.stderr, dir);
+        let told =
+            |dir: &[u8]| places::tells(&answer.stdout, dir) || places::tells(&answer.stderr, dir);
         let fits = places.len() == given.places.len() && !moves.iter().any(|(from, _)| told(from));
         fits.then_some(Moves(moves))
     }

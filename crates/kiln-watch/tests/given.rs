@@ -55,7 +55,10 @@ fn a_variable_that_the_text_names_matters() {
         ("KILN_UNHEARD_OF", "awk 'BEGIN { print ENVIRON[\"KILN_UNHEARD_OF\"] }'"),
         ("KILN_UNHEARD_OF", "set | grep UNHEARD"),
         ("KILN_UNHEARD_OF", "export -p | grep -o 'UNHEARD.*'"),
-        ("KILN_UNHEARD_OF", "awk 'BEGIN { for (k in ENVIRON) if (k ~ /UNHEARD/) print ENVIRON[k] }'"),
+        (
+            "KILN_UNHEARD_OF",
+            "awk 'BEGIN { for (k in ENVIRON) if (k ~ /UNHEARD/) print ENVIRON[k] }'",
+        ),
         ("M", "echo $M"),
         ("M", "sh script.sh"),
         ("M", "echo $((M))"),

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use common::{Came, Temp};
 use kiln_watch::{
-    Answer, Asks, Checker, Eye, Fact, Found, Given, Key, Observations, Opaque, Query, RealEye, Seen,
-    Store, Why,
+    Answer, Asks, Checker, Eye, Fact, Found, Given, Key, Observations, Opaque, Query, RealEye,
+    Seen, Store, Why,
 };
 
 const MOST: usize = 16 << 20;
@@ -83,7 +83,10 @@ fn answers_come_back_whole() {
         (found.status, &found.stdout[..], &found.stderr[..]),
         (256, &b"out of one"[..], &b"err of one"[..])
     );
-    assert_eq!(store.observations(&query(1), &mut Checker::new(&RealEye)).unwrap(), answer("one", &temp.path("one")).seen);
+    assert_eq!(
+        store.observations(&query(1), &mut Checker::new(&RealEye)).unwrap(),
+        answer("one", &temp.path("one")).seen
+    );
     assert_eq!(store.observations(&query(9), &mut Checker::new(&RealEye)), None);
     assert_eq!(get(&mut store, 4), Found::Nothing);
     assert!(matches!(get(&mut store, 9), Found::Opaque(o) if o.why == Why::Program));

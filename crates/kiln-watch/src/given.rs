@@ -199,6 +199,14 @@ impl Given {
             }
         }
     }
+
+    /// Whether an answer can be one for these streams and this environment, before it is known which
+    /// files know the names by which the environments differ.
+    pub fn suits(&self, streams: &[u8], asks: Asks, differing: &[Vec<u8>]) -> bool {
+        let may_differ = |name: &Vec<u8>| bearing(name) != Bearing::Any && !self.says(name);
+        self.suits_streams(streams, asks)
+            && (differing.is_empty() || !asks.everything && differing.iter().all(may_differ))
+    }
 }
 
 /// The names by which two environments differ.

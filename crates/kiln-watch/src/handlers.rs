@@ -294,17 +294,17 @@ impl Scene {
             }
             Pending::Status { path, follow } => match special(path, task) {
                 Special::File => self.ledger.status_now(path, *follow),
-                Special::Skip => self.skip(&path),
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Access { path, mode } => match special(path, task) {
                 Special::File => self.ledger.access(path, *mode, RealEye.access(path, *mode)),
-                Special::Skip => self.skip(&path),
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Link { path } => match special(path, task) {
                 Special::File => self.ledger.link(path, RealEye.link(path).map(drop)),
-                Special::Skip => self.skip(&path),
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Open { path, flags, .. }

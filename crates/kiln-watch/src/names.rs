@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::eye::{Eye, Identity, RealEye};
+use crate::fact::{Fact, Seen};
 use crate::file::trusted;
 use crate::given::{Bearing, Given, bearing, long_parts};
 use crate::programs::has_word;
@@ -151,5 +152,15 @@ impl Names {
     /// Lets go of what was read.
     pub fn rest(&mut self) {
         self.last = None;
+    }
+}
+
+/// The file that a fact says was read. What the kernel makes up as it is read is no program's text.
+pub fn reader(fact: &Fact) -> Option<(&[u8], &Identity)> {
+    match &fact.seen {
+        Seen::Contents { id, .. } if !crate::check::is_virtual(&fact.path) => {
+            Some((&fact.path, id))
+        }
+        _ => None,
     }
 }

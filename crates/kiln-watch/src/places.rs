@@ -9,6 +9,7 @@ use crate::eye::Kind;
 use crate::fact::{Fact, Seen};
 use crate::ledger::clean;
 use crate::programs::contains;
+use crate::store::Answer;
 
 /// What stands for the first directory in a text that many share; no text has a NUL.
 const MARK: u8 = 0;
@@ -140,6 +141,58 @@ pub fn suits(to: &[u8], asked: &[Fact], checker: &mut Checker<'_>) -> Option<Vec
         facts.push(fact);
     }
     Some(facts)
+}
+
+/// Directories of temporary files that are others than then: each with the one in its place.
+pub struct Moves<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+impl<'a> Moves<'a> {
+    /// `None` if the answer tells something of the directory that it was given in.
+    pub fn new(answer: &Answer, places: &'a [Vec<u8>], now: &'a [Vec<u8>]) -> Option<Self> {
+        let pairs = places.iter().zip(now).filter(|(from, to)| from != to);
+        let moves: Vec<_> = pairs.map(|(from, to)| (&from[..], &to[..])).collect();
+        let told = |dir: &[u8]| tells(&answer.stdout, dir) || tells(&answer.stderr, dir);
+        let fits = places.len() == now.len() && !moves.iter().any(|(from, _)| told(from));
+        fits.then_some(Moves(moves))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a fact is about one of them.
+    pub fn bear_on(&self, fact: &Fact) -> bool {
+        self.0.iter().any(|(from, to)| !matches!(moved(fact, from, to), Ok(None)))
+    }
+
+    /// The facts that bear on none of the directories, and what is found of those in their place;
+    /// `None` if the answer is for the former ones only.
+    pub fn apply<'f>(
+        &self,
+        facts: impl Iterator<Item = &'f Fact>,
+        checker: &mut Checker<'_>,
+    ) -> Option<(Vec<&'f Fact>, Vec<Fact>)> {
+        let mut rest = Vec::new();
+        let mut asked: Vec<Vec<Fact>> = vec![Vec::new(); self.0.len()];
+        for fact in facts {
+            let mut bears = false;
+            for (at, (from, to)) in self.0.iter().enumerate() {
+                if let Some(fact) = moved(fact, from, to).ok()? {
+                    asked[at].push(fact);
+                    bears = true;
+                }
+            }
+            if !bears {
+                rest.push(fact);
+            }
+        }
+        let mut found = Vec::new();
+        for (asked, (_, to)) in asked.iter().zip(&self.0) {
+            found.extend(suits(to, asked, checker)?);
+        }
+        Some((rest, found))
+    }
 }
 
 #[cfg(test)]

@@ -16,12 +16,12 @@ use rustix::fs::FlockOperation;
 
 use crate::check::{Changed, Checker, EFFECT, Verdict};
 use crate::eye::Identity;
-use crate::fact::{Fact, Observations, Opaque, Seen};
+use crate::fact::{Fact, Observations, Opaque};
 use crate::file::{self, Contents, FILE, FORMER, FRAME, Kept, LOCK, Parts, TEMPORARY, What};
-use crate::given::{Asks, Bearing, Given, bearing, differences};
+use crate::given::{Given, differences};
 use crate::key::{Key, Query};
-use crate::names::{self, Names};
-use crate::places;
+use crate::names::{self, Names, reader};
+use crate::places::Moves;
 
 /// An answer that is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,6 +101,23 @@ pub struct Store {
     used: FxHashSet<u128>,
 }
 
+/// Why none was found.
+enum Miss {
+    Nothing,
+    Opaque(Opaque),
+    Changed(Changed),
+}
+
+impl From<Miss> for Found {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Nothing => Found::Nothing,
+            Miss::Opaque(opaque) => Found::Opaque(opaque),
+            Miss::Changed(changed) => Found::Changed(changed),
+        }
+    }
+}
+
 /// Where an answer was found.
 enum At {
     New(usize),
@@ -157,7 +174,7 @@ impl Store {
                 }
                 _ => Found::Nothing,
             },
-            Err(found) => found,
+            Err(miss) => miss.into(),
         }
     }
 
@@ -185,22 +202,22 @@ impl Store {
 
     /// Finds an answer that stands and was given under settings that cannot make a difference. Also
     /// what was found of the directories that are others than then.
-    fn find(&mut self, query: &Query, checker: &mut Checker<'_>) -> Result<(At, Vec<Fact>), Found> {
-        let mut found = Found::Nothing;
+    fn find(&mut self, query: &Query, checker: &mut Checker<'_>) -> Result<(At, Vec<Fact>), Miss> {
+        let mut found = Miss::Nothing;
         let Store { new, names, .. } = self;
         for (at, (_, kept)) in new.get(&query.key.0).into_iter().flatten().enumerate() {
             let What::Answer { answer, vars, streams, places } = &kept.what else {
                 if let What::Opaque { opaque, .. } = &kept.what {
-                    found = Found::Opaque(opaque.clone());
+                    found = Miss::Opaque(opaque.clone());
                 }
                 continue;
             };
             let asks = answer.seen.asks;
             let differing = differences(vars, &query.given.vars);
-            if !suits_given(&query.given, streams, asks, &differing) {
+            if !query.given.suits(streams, asks, &differing) {
                 continue;
             }
-            let Some(moves) = Moves::new(answer, places, &query.given) else { continue };
+            let Some(moves) = Moves::new(answer, places, &query.given.places) else { continue };
             let Some((rest, moved)) = moves.apply(answer.seen.facts.iter(), checker) else {
                 continue;
             };
@@ -209,7 +226,7 @@ impl Store {
                 _ => None,
             });
             if let Some(changed) = failing {
-                found = Found::Changed(changed);
+                found = Miss::Changed(changed);
                 continue;
             }
             let readers: Vec<_> = answer.seen.facts.iter().filter_map(reader).collect();
@@ -221,7 +238,7 @@ impl Store {
             let Some(Parts { kept, facts, env }) = self.old.parts(id) else { continue };
             match self.suits_old(&kept, &facts, env, query, checker) {
                 Ok(moved) => return Ok((At::Old(id), moved)),
-                Err(Found::Nothing) => {}
+                Err(Miss::Nothing) => {}
                 Err(other) => found = other,
             }
         }
@@ -235,36 +252,36 @@ impl Store {
         env: usize,
         query: &Query,
         checker: &mut Checker<'_>,
-    ) -> Result<Vec<Fact>, Found> {
+    ) -> Result<Vec<Fact>, Miss> {
         let (answer, streams, places) = match &kept.what {
             What::Opaque { opaque, .. } => {
                 let believed = (0..OPAQUE_DAYS * DAY).contains(&(seconds() - kept.kept));
-                return Err(if believed { Found::Opaque(opaque.clone()) } else { Found::Nothing });
+                return Err(if believed { Miss::Opaque(opaque.clone()) } else { Miss::Nothing });
             }
             What::Answer { answer, streams, places, .. } => (answer, streams, places),
         };
         if let Some(effect) = answer.seen.effects.first() {
-            return Err(Found::Changed(Changed { path: effect.path.clone(), how: EFFECT }));
+            return Err(Miss::Changed(Changed { path: effect.path.clone(), how: EFFECT }));
         }
-        let differing = self.differing(env, &query.given).ok_or(Found::Nothing)?;
-        if !suits_given(&query.given, streams, answer.seen.asks, &differing) {
-            return Err(Found::Nothing);
+        let differing = self.differing(env, &query.given).ok_or(Miss::Nothing)?;
+        if !query.given.suits(streams, answer.seen.asks, &differing) {
+            return Err(Miss::Nothing);
         }
-        let moves = Moves::new(answer, places, &query.given).ok_or(Found::Nothing)?;
+        let moves = Moves::new(answer, places, &query.given.places).ok_or(Miss::Nothing)?;
         let mut moved = Vec::new();
         let mut rest = numbers.to_vec();
-        if !moves.0.is_empty() {
+        if !moves.is_empty() {
             let facts: Option<Vec<Fact>> = numbers.iter().map(|n| self.old.fact(*n)).collect();
-            let facts = facts.ok_or(Found::Nothing)?;
+            let facts = facts.ok_or(Miss::Nothing)?;
             rest = (0..numbers.len())
                 .filter(|i| !moves.bear_on(&facts[*i]))
                 .map(|i| numbers[i])
                 .collect();
-            moved = moves.apply(facts.iter(), checker).ok_or(Found::Nothing)?.1;
+            moved = moves.apply(facts.iter(), checker).ok_or(Miss::Nothing)?.1;
         }
         for number in rest {
-            if let Some(changed) = self.stands(number, checker).ok_or(Found::Nothing)? {
-                return Err(Found::Changed(changed));
+            if let Some(changed) = self.stands(number, checker).ok_or(Miss::Nothing)? {
+                return Err(Miss::Changed(changed));
             }
         }
         if differing.is_empty() {
@@ -274,7 +291,7 @@ impl Store {
         let readers: Vec<_> = readers.iter().map(|r| (&r.0[..], &r.1)).collect();
         match self.names.are_unknown(&differing, &query.given, &readers) {
             true => Ok(moved),
-            false => Err(Found::Nothing),
+            false => Err(Miss::Nothing),
         }
     }
 
@@ -538,70 +555,5 @@ impl Store {
             let _ = fs::remove_file(&temporary);
         }
         written
-    }
-}
-
-/// Whether an answer can be one for these streams and this environment, before it is known which files
-/// know the names by which the environments differ.
-fn suits_given(given: &Given, streams: &[u8], asks: Asks, differing: &[Vec<u8>]) -> bool {
-    let may_differ = |name: &Vec<u8>| bearing(name) != Bearing::Any && !given.says(name);
-    given.suits_streams(streams, asks)
-        && (differing.is_empty() || !asks.everything && differing.iter().all(may_differ))
-}
-
-/// The file that a fact says was read. What the kernel makes up as it is read is no program's text.
-fn reader(fact: &Fact) -> Option<(&[u8], &Identity)> {
-    match &fact.seen {
-        Seen::Contents { id, .. } if !crate::check::is_virtual(&fact.path) => {
-            Some((&fact.path, id))
-        }
-        _ => None,
-    }
-}
-
-/// Directories of temporary files that are others than then: each with the one in its place.
-struct Moves<'a>(Vec<(&'a [u8], &'a [u8])>);
-
-impl<'a> Moves<'a> {
-    /// `None` if the answer tells something of the directory that it was given in.
-    fn new(answer: &Answer, places: &'a [Vec<u8>], given: &'a Given) -> Option<Self> {
-        let pairs = places.iter().zip(&given.places).filter(|(from, to)| from != to);
-        let moves: Vec<_> = pairs.map(|(from, to)| (&from[..], &to[..])).collect();
-        let told =
-            |dir: &[u8]| places::tells(&answer.stdout, dir) || places::tells(&answer.stderr, dir);
-        let fits = places.len() == given.places.len() && !moves.iter().any(|(from, _)| told(from));
-        fits.then_some(Moves(moves))
-    }
-
-    fn bear_on(&self, fact: &Fact) -> bool {
-        self.0.iter().any(|(from, to)| !matches!(places::moved(fact, from, to), Ok(None)))
-    }
-
-    /// The facts that bear on none of the directories, and what is found of those in their place;
-    /// `None` if the answer is for the former ones only.
-    fn apply<'f>(
-        &self,
-        facts: impl Iterator<Item = &'f Fact>,
-        checker: &mut Checker<'_>,
-    ) -> Option<(Vec<&'f Fact>, Vec<Fact>)> {
-        let mut rest = Vec::new();
-        let mut asked: Vec<Vec<Fact>> = vec![Vec::new(); self.0.len()];
-        for fact in facts {
-            let mut bears = false;
-            for (at, (from, to)) in self.0.iter().enumerate() {
-                if let Some(fact) = places::moved(fact, from, to).ok()? {
-                    asked[at].push(fact);
-                    bears = true;
-                }
-            }
-            if !bears {
-                rest.push(fact);
-            }
-        }
-        let mut found = Vec::new();
-        for (asked, (_, to)) in asked.iter().zip(&self.0) {
-            found.extend(places::suits(to, asked, checker)?);
-        }
-        Some((rest, found))
     }
 }

@@ -4,6 +4,9 @@
 //! This file does not know how targets are brought up to date; that is kiln-graph's and kiln-exec's.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +16,7 @@ use kiln_graph::{Goal, Graph, Status, Stop};
 use kiln_make::options::{OutputSync, debug};
 use kiln_make::{Export, Fatal, Make, Origin, Stream};
 
-use crate::{Shared, explain, makeflags, remake, restart, slots, text};
+use crate::{Shared, explain, makeflags, remake, restart, slots, text, turn};
 
 /// What an instance is started with.
 pub struct Invocation {
@@ -97,6 +100,8 @@ pub(crate) struct Instance {
     explain: bool,
     /// The copy of a makefile that came from standard input.
     stdin_copy: Option<Vec<u8>>,
+    /// The module's directory that it builds.
+    turn: Option<turn::Turn>,
 }
 
 type Done<T> = kiln_graph::Result<T>;
@@ -136,6 +141,7 @@ impl Instance {
             outermost: inv.slots.is_none(),
             explain: inv.shared.explain,
             stdin_copy: None,
+            turn: None,
         }
     }
 
@@ -156,6 +162,7 @@ impl Instance {
         }
         self.settle_arguments(inv)?;
         self.enter_directory(inv)?;
+        self.wait_for_turn(inv);
         let argv_jobs = slots::join(self, inv);
         self.define_variables(inv);
         self.copy_stdin()?;
@@ -308,6 +315,36 @@ impl Instance {
         self.announce();
         self.make.construct_include_path();
         Ok(())
+    }
+
+    /// Where a module's directory is built, only one build of it goes on at a time.
+    fn wait_for_turn(&mut self, inv: &Invocation) {
+        let opts = &self.make.opts;
+        if opts.just_print || opts.question || self.turn.is_some() {
+            return;
+        }
+        let Some(module) = self.make.get_raw(b"M").filter(|m| !m.is_empty()) else { return };
+        let path = |name: &[u8]| {
+            let dir = Path::new(OsStr::from_bytes(self.make.sys.dir()));
+            dir.join(OsStr::from_bytes(name))
+        };
+        if !path(b"scripts/Makefile.modpost").is_file() {
+            return;
+        }
+        let Ok(dir) = path(&module).canonicalize() else { return };
+        let signals = Arc::clone(&inv.shared.signals);
+        let mut said = false;
+        self.turn = Some(inv.shared.turns.begin(&dir, |holder| {
+            if !std::mem::replace(&mut said, true) {
+                let text = format!(
+                    "kiln: waiting for another build of {} (process {holder})\n",
+                    dir.display()
+                );
+                // Not by make's own way to print: it is no part of what a run says again.
+                let _ = inv.sink.write(Stream::Err, text.as_bytes());
+            }
+            signals.caught().is_none()
+        }));
     }
 
     fn define_variables(&mut self, inv: &Invocation) {

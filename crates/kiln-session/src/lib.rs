@@ -11,6 +11,7 @@
 //! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`record`]: whole runs that had nothing to do
+//! - [`turn`]: two builds of one directory do not run at once
 //! - [`command`]: what `$(MAKE)` is
 //! - [`journal`]: targets whose recipes have not ended, for the next build after a kill
 //! - [`told`], [`log`], [`why`], [`trace`]: what a person asks about a build
@@ -37,6 +38,7 @@ pub mod text;
 pub mod told;
 pub mod toolhost;
 pub mod trace;
+pub mod turn;
 pub mod why;
 
 use std::io::IsTerminal;
@@ -73,6 +75,8 @@ pub struct Shared {
     pub explain: bool,
     /// Who is told what happens.
     pub listeners: Arc<told::Listeners>,
+    /// The modules' directories that are being built.
+    pub turns: Arc<turn::Turns>,
 }
 
 impl Shared {
@@ -103,7 +107,18 @@ impl Shared {
             });
             let shell_inside = !slow.has("shell") && sh_is_dash();
             let native = Arc::new(native::Tools::new(command::cache_dir(), slow, explain));
-            Shared { signals, shell_inside, native, probes, recording, submake, explain, listeners }
+            let turns = turn::Turns::new(command::cache_dir().as_deref());
+            Shared {
+                signals,
+                shell_inside,
+                native,
+                probes,
+                recording,
+                submake,
+                explain,
+                listeners,
+                turns,
+            }
         }))
     }
 }

@@ -17,8 +17,8 @@ use kiln_exec::{Ended, Probes, RecipeCommand};
 use kiln_make::{ShellResult, Stream};
 use kiln_watch::fact::Why;
 use kiln_watch::{
-    Answer, Checker, Command, Found, Key, Observations, Opaque, Question, RealEye, Runs, Sink,
-    Source, Store, Surroundings, Watched, stream_kind, watch,
+    Answer, Checker, Command, Found, Key, Observations, Opaque, Query, Question, RealEye, Runs,
+    Sink, Source, Store, Surroundings, Watched, stream_kind, watch,
 };
 use rustc_hash::FxHashSet;
 
@@ -44,7 +44,7 @@ pub struct Answers {
 /// time, and no run is to be slower for it than make would be. Each answer that was known saves more
 /// than watching another command costs, and lets one more be watched; a command that is asked for
 /// twice in one run is watched in any case, since that pays at once.
-const FOR_LATER: usize = 4;
+const FOR_LATER: usize = 1;
 
 struct Inner {
     /// How many commands may still be watched for later runs.
@@ -151,12 +151,12 @@ impl Answers {
         }
     }
 
-    fn known(&self, key: Key) -> Known {
+    fn known(&self, query: &Query) -> Known {
         let mut inner = self.inner();
         let Inner { store, checker, .. } = &mut *inner;
-        match store.get(key, checker) {
+        match store.get(query, checker) {
             Found::Stands(answer) => {
-                let seen = self.recording().and_then(|_| store.untold(key));
+                let seen = self.recording().and_then(|_| store.observations(query, checker));
                 Known::Answer(Box::new(answer), seen)
             }
             Found::Opaque(_) => Known::Run,
@@ -167,7 +167,7 @@ impl Answers {
     /// Keeps what came of watching a command; what its answer rested on, if that can be kept.
     fn keep(
         &self,
-        key: Key,
+        query: &Query,
         label: Vec<u8>,
         status: i32,
         watched: &Watched,
@@ -178,12 +178,12 @@ impl Answers {
                 let stdout = watched.stdout.clone();
                 let answer =
                     Answer { label, status, stdout, stderr: Vec::new(), seen: seen.clone() };
-                inner.store.put(key, answer);
+                inner.store.put(query, answer);
                 Some(seen.clone())
             }
             Ok(seen) => {
                 let path = seen.effects.first().map(|e| e.path.clone()).unwrap_or_default();
-                inner.store.put_opaque(key, label, Opaque::new(Why::Effect, path));
+                inner.store.put_opaque(query.key, label, Opaque::new(Why::Effect, path));
                 forget(&mut inner);
                 None
             }
@@ -191,7 +191,7 @@ impl Answers {
                 if opaque.why == Why::Refused {
                     self.refused.store(true, Ordering::Relaxed);
                 } else {
-                    inner.store.put_opaque(key, label, opaque.clone());
+                    inner.store.put_opaque(query.key, label, opaque.clone());
                 }
                 forget(&mut inner);
                 None
@@ -206,12 +206,9 @@ impl Answers {
         dir: &[u8],
         err: Option<&File>,
     ) -> Option<ShellResult> {
-        if self.refused.load(Ordering::Relaxed) {
-            return None;
-        }
         let kinds = kinds(self.stdin, None, err.map_or(self.stderr, stream_kind));
-        let key = self.key(b"shell", argv, env, dir, &kinds);
-        match self.known(key) {
+        let query = self.query(b"shell", argv, env, dir, &kinds);
+        match self.known(&query) {
             Known::Answer(answer, seen) => {
                 if let Some(recording) = self.recording() {
                     recording.rests_on(seen);
@@ -221,9 +218,10 @@ impl Answers {
                 return Some(ShellResult { output: answer.stdout, status: answer.status });
             }
             Known::Run => return None,
+            Known::Watch if self.refused.load(Ordering::Relaxed) => return None,
             Known::Watch => {
                 let mut inner = self.inner();
-                if inner.asked.insert(key) {
+                if inner.asked.insert(query.key) {
                     inner.for_later = inner.for_later.checked_sub(1)?;
                 }
             }
@@ -239,7 +237,7 @@ impl Answers {
             Some(signal) => 128 + signal,
             None => watched.status.code().unwrap_or(127),
         };
-        let seen = self.keep(key, label(argv), status, &watched);
+        let seen = self.keep(&query, label(argv), status, &watched);
         match (self.recording(), seen) {
             (Some(recording), Some(seen)) => recording.rests_on(Some(seen)),
             _ => self.no_record(Why::Program, b""),
@@ -264,8 +262,8 @@ impl Answers {
             stdout: Some(own_or(sink.out.as_deref(), io::stdout().as_fd()).ok()?),
             stderr: own_or(sink.err.as_deref(), io::stderr().as_fd()).ok()?,
         };
-        let key = self.key(b"recipe", argv, env, dir, &streams.kinds());
-        match self.known(key) {
+        let query = self.query(b"recipe", argv, env, dir, &streams.kinds());
+        match self.known(&query) {
             // One that fails has more to it: make says so, and may delete the target.
             Known::Answer(answer, seen) if answer.status == 0 => {
                 self.recording()?.rests_on(seen);
@@ -277,7 +275,7 @@ impl Answers {
         }
         let watched = watch(streams.command(argv, env, dir)).ok()?;
         let status = watched.status.code().unwrap_or(-1);
-        match self.keep(key, label(argv), status, &watched) {
+        match self.keep(&query, label(argv), status, &watched) {
             Some(seen) if status == 0 => self.recording()?.rests_on(Some(seen)),
             _ => self.no_record(Why::Effect, b""),
         }
@@ -287,9 +285,16 @@ impl Answers {
         })
     }
 
-    fn key(&self, purpose: &[u8], argv: &[Vec<u8>], env: &Env, dir: &[u8], streams: &[u8]) -> Key {
+    fn query(
+        &self,
+        purpose: &[u8],
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        streams: &[u8],
+    ) -> Query {
         let version = env!("CARGO_PKG_VERSION").as_bytes();
-        Question { purpose, argv, dir, env, streams, version }.key(&self.around)
+        Question { purpose, argv, dir, env, streams, version }.query(&self.around)
     }
 }
 

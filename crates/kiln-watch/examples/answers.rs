@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kiln_watch::{
-    Answer, Checker, Command, Found, Key, Observations, Question, RealEye, Sink, Source, Store,
-    Surroundings, watch,
+    Answer, Checker, Command, Found, Given, Key, Observations, Query, Question, RealEye, Sink,
+    Source, Store, Surroundings, watch,
 };
 
 fn main() -> std::io::Result<()> {
@@ -41,7 +41,7 @@ fn main() -> std::io::Result<()> {
             streams: b"",
             version: b"",
         };
-        let (key, label) = (question.key(&around), question.label());
+        let (query, label) = (question.query(&around), question.label());
         let at = Instant::now();
         let output = std::process::Command::new("/bin/sh")
             .arg("-c")
@@ -75,16 +75,16 @@ fn main() -> std::io::Result<()> {
                 all.merge(seen.clone());
                 let status = std::os::unix::process::ExitStatusExt::into_raw(watched.status);
                 let (stdout, stderr) = (watched.stdout, watched.stderr);
-                store.put(key, Answer { label, status, stdout, stderr, seen });
-                keys.push(key);
+                store.put(&query, Answer { label, status, stdout, stderr, seen });
+                keys.push(query);
             }
             Err(why) => println!("opaque: {why}: {}", String::from_utf8_lossy(&label)),
         }
     }
     println!("{} commands, {kept} kept; plain {plain:?}, watched {watched_time:?}", commands.len());
-    let whole = Key(1);
+    let whole = Query { key: Key(1), given: Given::default() };
     store.put(
-        whole,
+        &whole,
         Answer {
             label: Vec::new(),
             status: 0,
@@ -112,7 +112,7 @@ fn main() -> std::io::Result<()> {
             let mut checker = Checker::new(&RealEye);
             stands = 0;
             for key in keys {
-                match store.get(*key, &mut checker) {
+                match store.get(key, &mut checker) {
                     Found::Stands(_) => stands += 1,
                     Found::Changed(changed) => println!("{changed}"),
                     _ => {}

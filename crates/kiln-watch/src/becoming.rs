@@ -4,6 +4,7 @@
 
 use crate::eye::{Eye, Identity, RealEye};
 use crate::fact::Why;
+use crate::given::lists_variables;
 use crate::handlers::{Pending, Scene, Task};
 use crate::programs::{self, Class};
 use crate::tracee;
@@ -35,6 +36,7 @@ impl Scene {
             return self.ledger.refuse(Why::File, path);
         }
         self.says_pid |= programs::contains(&text, b"$$");
+        self.ledger.asks.everything |= lists_variables(&text);
         if let Some(word) = programs::word_in(words, &text) {
             self.ledger.refuse(Why::Word, word);
         }
@@ -68,6 +70,8 @@ impl Scene {
             return self.ledger.refuse(Why::Program, what);
         };
         self.ledger.program(&real);
+        self.ledger.asks.everything |= program.lists_variables();
+        task.looked_for_pwd = false;
         task.class = Some(program.class);
         task.says_proc = argv.iter().any(|a| programs::contains(a, b"/proc/"));
         if let Some(word) = programs::forbidden_argument(program.class, &argv) {
@@ -75,6 +79,7 @@ impl Scene {
         }
         if matches!(program.class, Class::Interpreter(_)) {
             self.says_pid |= argv.iter().any(|a| programs::contains(a, b"$$"));
+            self.ledger.asks.everything |= argv.iter().any(|a| lists_variables(a));
         }
     }
 

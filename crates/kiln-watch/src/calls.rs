@@ -13,6 +13,8 @@ pub enum Call {
     Open { dir: Option<usize>, path: usize, flags: Flags },
     /// Asks for a file's state.
     Status { dir: Option<usize>, path: usize, flags: Option<usize>, follow: bool },
+    /// Asks what an open descriptor (the first argument) leads to.
+    StatusOpen,
     /// Asks for permission.
     Access { dir: Option<usize>, path: usize, mode: usize },
     /// Reads a link.
@@ -180,7 +182,8 @@ pub fn call(nr: i64) -> Option<Call> {
         | c::SYS_pidfd_open
         | c::SYS_pidfd_send_signal => Call::Plain,
         // Of a file that was opened, and so seen whole.
-        c::SYS_fstat | c::SYS_fgetxattr | c::SYS_flistxattr | c::SYS_fstatfs => Call::Plain,
+        c::SYS_fgetxattr | c::SYS_flistxattr | c::SYS_fstatfs => Call::Plain,
+        c::SYS_fstat => Call::StatusOpen,
         c::SYS_read
         | c::SYS_readv
         | c::SYS_pread64
@@ -344,7 +347,7 @@ pub fn makes_descriptors(nr: i64) -> bool {
 }
 
 /// Requests to devices that tell nothing which an answer could rest on: whether it is a terminal
-/// (part of every key) and its size, how much waits in a pipe, close-on-exec, sharing of blocks.
+/// (noted, where it is a standard stream) and its size, how much waits in a pipe, close-on-exec, sharing of blocks.
 pub const HARMLESS_CONTROLS: &[u32] = &[
     0x5401,      // TCGETS
     0x5413,      // TIOCGWINSZ

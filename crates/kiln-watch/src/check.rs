@@ -47,7 +47,7 @@ pub enum Verdict {
 pub(crate) const EFFECT: &str = "is changed by it";
 
 /// Whether a file's stamps and contents live apart: the kernel's own files are made as they are read.
-fn is_virtual(path: &[u8]) -> bool {
+pub(crate) fn is_virtual(path: &[u8]) -> bool {
     path.starts_with(b"/proc/") || path.starts_with(b"/sys/")
 }
 
@@ -88,6 +88,20 @@ impl<'a> Checker<'a> {
         let found = self.eye.contents(path);
         self.contents.insert(path.to_vec(), found);
         found
+    }
+
+    /// What `stat`, or `lstat` if links are not followed, says of a path now.
+    ///
+    /// # Errors
+    /// The errno.
+    pub fn status(&mut self, path: &[u8], follow: bool) -> Result<Status, i32> {
+        self.look(path, follow).map(|id| Status::from(&id))
+    }
+
+    /// What `access` says: 0 or the errno.
+    #[must_use]
+    pub fn access(&self, path: &[u8], mode: u8) -> i32 {
+        self.eye.access(path, mode)
     }
 
     /// Checks one fact, the cheapest question first.

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::eye::{Identity, Kind};
+use crate::given::Asks;
 
 /// What `stat` tells a program that looks at a file without opening it. Times and sizes of
 /// directories are left out: any file made beside changes them, and what is asked of a directory is
@@ -115,6 +116,8 @@ pub struct Observations {
     pub programs: Vec<Vec<u8>>,
     /// What was left otherwise. Temporary files that came and went are not among them.
     pub effects: Vec<Effect>,
+    /// What it asked for of what it was given.
+    pub asks: Asks,
 }
 
 impl Observations {
@@ -132,6 +135,8 @@ impl Observations {
             }
         }
         self.effects.extend(other.effects);
+        self.asks.everything |= other.asks.everything;
+        self.asks.streams |= other.asks.streams;
     }
 }
 

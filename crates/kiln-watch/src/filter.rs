@@ -22,6 +22,9 @@ const ARGUMENTS: u32 = 16;
 /// Numbers up to here are looked at; above there is none yet, and what is not known stops.
 const HIGHEST: u32 = 600;
 
+/// The standard streams' descriptors.
+const STREAMS: &[u32] = &[0, 1, 2];
+
 /// What is to happen at a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -29,7 +32,7 @@ enum Way {
     Stop,
     /// Stop if this argument is one of these values.
     StopIf(u8, &'static [u32]),
-    /// Pass if this argument is this value.
+    /// Pass if this argument is this value and the first is no standard stream.
     PassIf(u8, u32),
 }
 
@@ -41,6 +44,10 @@ fn way(number: u32, input: bool) -> Way {
     // descriptors only, and what is not on the table does not get to run here.
     if number == libc::SYS_newfstatat {
         return Way::PassIf(3, libc::AT_EMPTY_PATH as u32);
+    }
+    // Of the standard streams it is noted that they are asked about.
+    if let Some(Call::StatusOpen) = calls::call(number) {
+        return Way::StopIf(0, STREAMS);
     }
     // A pipe that cannot be made is the system's failure and must not become an answer.
     if calls::makes_descriptors(number) {
@@ -88,7 +95,9 @@ fn choose(spans: &[(u32, Way)], out: &mut Vec<Rule>) {
             Way::Stop => out.push(rule(RETURN, 0, 0, libc::SECCOMP_RET_TRACE)),
             Way::PassIf(at, value) => {
                 out.push(rule(LOAD, 0, 0, ARGUMENTS + 8 * u32::from(*at)));
-                out.push(rule(EQUAL, 0, 1, *value));
+                out.push(rule(EQUAL, 0, 3, *value));
+                out.push(rule(LOAD, 0, 0, ARGUMENTS));
+                out.push(rule(AT_LEAST, 0, 1, STREAMS.len() as u32));
                 out.push(rule(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW));
                 out.push(rule(RETURN, 0, 0, libc::SECCOMP_RET_TRACE));
             }
@@ -176,7 +185,7 @@ mod tests {
                         match if number > HIGHEST { Way::Stop } else { way(number, input) } {
                             Way::Pass => false,
                             Way::Stop => true,
-                            Way::PassIf(_, value) => u64::from(value) != fd,
+                            Way::PassIf(_, value) => u64::from(value) != fd || fd < 3,
                             Way::StopIf(_, values) => values.iter().any(|v| u64::from(*v) == fd),
                         };
                     assert_eq!(stops, expected, "call {number}, descriptor {fd}");

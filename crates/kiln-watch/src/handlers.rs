@@ -6,7 +6,7 @@ use crate::calls::{self, Call, Flags};
 use crate::eye::{Eye, Identity, Kind, RealEye};
 use crate::fact::Why;
 use crate::ledger::{Ledger, is_plain_device};
-use crate::programs::Class;
+use crate::programs::{Class, contains};
 use crate::special::{Special, special};
 use crate::tracee;
 
@@ -56,6 +56,8 @@ pub struct Task {
     pub class: Option<Class>,
     /// Whether its arguments name a file of `/proc`.
     pub says_proc: bool,
+    /// Whether the program has looked at what `PWD` names, as who heeds it does first.
+    pub looked_for_pwd: bool,
     /// The call that it is in.
     pub pending: Pending,
     /// Whether the end of that call is waited for.
@@ -69,6 +71,8 @@ pub struct Scene {
     /// What the streams lead to that the command was given and that are not kept: input, outputs.
     pub input: Option<(u64, u64)>,
     pub outputs: Vec<(u64, u64)>,
+    /// The value of `PWD`, where that is not the command's directory.
+    pub elsewhere: Option<Vec<u8>>,
     /// All process and thread ids that the command has had.
     pub ids: Vec<i32>,
     /// Whether a text said `$$`, so that a process id in the output is one.
@@ -143,8 +147,14 @@ impl Scene {
                 let nofollow =
                     flags.is_some_and(|f| args[f] & libc::AT_SYMLINK_NOFOLLOW as u64 != 0);
                 match self.path(tid, args, dir, path) {
+                    Some(path) if self.only_compares(task, &path) => Pending::Nothing,
                     Some(path) => Pending::Status { path, follow: follow && !nofollow },
-                    None => Pending::Failing,
+                    None => {
+                        if let Some(dir) = dir {
+                            self.asks_of_stream(tid, descriptor_argument(args[dir]));
+                        }
+                        Pending::Failing
+                    }
                 }
             }
             Call::Access { dir, path, mode } => match self.path(tid, args, dir, path) {
@@ -248,7 +258,14 @@ impl Scene {
                 Pending::Failing
             }
             Call::Connect => Pending::Connect,
-            Call::Control => Pending::Control(args[1] as u32),
+            Call::Control => {
+                self.asks_of_stream(tid, descriptor_argument(args[0]));
+                Pending::Control(args[1] as u32)
+            }
+            Call::StatusOpen => {
+                self.asks_of_stream(tid, descriptor_argument(args[0]));
+                Pending::Failing
+            }
             Call::Start(flags) => {
                 if flags.is_some_and(|f| args[f] & libc::CLONE_UNTRACED as u64 != 0) {
                     self.ledger.refuse(Why::Call, "clone");
@@ -277,17 +294,17 @@ impl Scene {
             }
             Pending::Status { path, follow } => match special(path, task) {
                 Special::File => self.ledger.status_now(path, *follow),
-                Special::Skip => {}
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Access { path, mode } => match special(path, task) {
                 Special::File => self.ledger.access(path, *mode, RealEye.access(path, *mode)),
-                Special::Skip => {}
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Link { path } => match special(path, task) {
                 Special::File => self.ledger.link(path, RealEye.link(path).map(drop)),
-                Special::Skip => {}
+                Special::Skip => self.skip(path),
                 Special::Refuse => self.ledger.refuse(Why::File, path.clone()),
             },
             Pending::Open { path, flags, .. }
@@ -381,6 +398,32 @@ impl Scene {
         Pending::Change { paths }
     }
 
+    /// What is asked of a path that tells nothing else may be what a standard stream is.
+    fn skip(&mut self, path: &[u8]) {
+        let stream = path.starts_with(b"/dev/std") || contains(path, b"/fd");
+        self.ledger.asks.streams |= stream;
+    }
+
+    /// Something is asked of a descriptor that may lead to one of the standard streams.
+    fn asks_of_stream(&mut self, tid: i32, fd: i32) {
+        if self.ledger.asks.streams || fd < 0 {
+            return;
+        }
+        // One that is `/dev/null` is not among them, but then the answer is for `/dev/null` only.
+        let to = leads_to(tid, fd);
+        self.ledger.asks.streams =
+            to.is_some_and(|to| self.input == Some(to) || self.outputs.contains(&to));
+    }
+
+    /// Whether a shell or a compiler looks there only because `PWD` says so: it finds that this is not
+    /// the directory, and whatever else is there does not matter.
+    fn only_compares(&self, task: &mut Task, path: &[u8]) -> bool {
+        let heeds = matches!(task.class, Some(Class::Interpreter(_) | Class::Compiler));
+        let only = heeds && !task.looked_for_pwd && self.elsewhere.as_deref() == Some(path);
+        task.looked_for_pwd |= only;
+        only
+    }
+
     fn touch_open(&mut self, tid: i32, fd: i32) {
         if let Some(path) = tracee::descriptor(tid, fd)
             && path.starts_with(b"/")
@@ -432,17 +475,17 @@ impl Scene {
             }
             Pending::Status { path, follow } => match special(&path, task) {
                 Special::File => self.ledger.status(&path, follow, told),
-                Special::Skip => {}
+                Special::Skip => self.skip(&path),
                 Special::Refuse => self.ledger.refuse(Why::File, path),
             },
             Pending::Access { path, mode } => match special(&path, task) {
                 Special::File => self.ledger.access(&path, mode, errno),
-                Special::Skip => {}
+                Special::Skip => self.skip(&path),
                 Special::Refuse => self.ledger.refuse(Why::File, path),
             },
             Pending::Link { path } => match special(&path, task) {
                 Special::File => self.ledger.link(&path, told),
-                Special::Skip => {}
+                Special::Skip => self.skip(&path),
                 Special::Refuse => self.ledger.refuse(Why::File, path),
             },
             Pending::Exec { path, .. } => match errno {
@@ -495,6 +538,7 @@ impl Scene {
         match special(path, task) {
             Special::File => {}
             Special::Skip => {
+                self.skip(path);
                 // A second way to standard input, as by a copy.
                 self.again |= self.fast && self.input.is_some() && leads_to(tid, fd) == self.input;
                 return;
@@ -528,7 +572,7 @@ impl Scene {
     fn failed_open(&mut self, task: &Task, path: &[u8], flags: i32, errno: i32) {
         match special(path, task) {
             Special::File => {}
-            Special::Skip => return,
+            Special::Skip => return self.skip(path),
             Special::Refuse => return self.ledger.refuse(Why::File, path),
         }
         let exclusive = flags & (libc::O_CREAT | libc::O_EXCL) == libc::O_CREAT | libc::O_EXCL;
@@ -545,8 +589,7 @@ impl Scene {
             libc::ELOOP if flags & libc::O_NOFOLLOW != 0 => self.ledger.status(path, false, Ok(())),
             libc::EISDIR => self.ledger.status(path, true, Ok(())),
             libc::EACCES if !writes(flags) => self.ledger.access(path, 4, errno),
-            // No terminal: part of every key.
-            libc::ENXIO if path == b"/dev/tty" => {}
+            libc::ENXIO if path == b"/dev/tty" => self.ledger.asks.streams = true,
             libc::EINTR => {}
             _ => self.ledger.refuse(Why::Trouble, path),
         }

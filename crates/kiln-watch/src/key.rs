@@ -5,6 +5,8 @@ use std::io::Read;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::given::Given;
+
 /// The name of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Key(pub u128);
@@ -47,6 +49,7 @@ impl Surroundings {
 }
 
 /// What a command is asked.
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     /// What kind of question it is (`command`, `run`): two kinds never share an answer.
     pub purpose: &'a [u8],
@@ -63,62 +66,27 @@ pub struct Question<'a> {
     pub version: &'a [u8],
 }
 
-/// How much of a variable does not matter.
-enum Part {
-    /// All of it.
-    Whole,
-    /// The job slots in make's flags.
-    JobSlots,
-}
-
-/// Variables that are different each time and yet do not matter to any program of the table
-/// ([`crate::programs::DETERMINISTIC`]). One that the command's own text names counts all the same.
-const IGNORED: &[(&str, Part, &str)] = &[
-    ("_", Part::Whole, "a shell sets it to the last program's path before it starts the next"),
-    ("MAKEFLAGS", Part::JobSlots, "the fifo's name and the descriptors are new in every run"),
-    ("MFLAGS", Part::JobSlots, "the same, as older makes write it"),
-    ("SHLVL", Part::Whole, "counts the shells around Kiln"),
-    ("WINDOWID", Part::Whole, "the terminal window's number"),
-    ("TERM_SESSION_ID", Part::Whole, "the terminal window's number"),
-    ("SSH_CLIENT", Part::Whole, "where the user sits"),
-    ("SSH_CONNECTION", Part::Whole, "where the user sits"),
-    ("SSH_TTY", Part::Whole, "where the user sits"),
-    ("SSH_AUTH_SOCK", Part::Whole, "the way to the user's keys, new with each login"),
-    ("SSH_AGENT_PID", Part::Whole, "the way to the user's keys, new with each login"),
-    ("GPG_TTY", Part::Whole, "where the user sits"),
-    ("DBUS_SESSION_BUS_ADDRESS", Part::Whole, "the desktop's bus"),
-    ("XDG_SESSION_ID", Part::Whole, "the login's number"),
-    ("TMUX", Part::Whole, "the terminal multiplexer's socket"),
-    ("TMUX_PANE", Part::Whole, "the terminal multiplexer's window"),
-    ("STY", Part::Whole, "the terminal multiplexer's session"),
-    ("WINDOW", Part::Whole, "the terminal multiplexer's window"),
-    ("INVOCATION_ID", Part::Whole, "systemd's number of this start"),
-    ("JOURNAL_STREAM", Part::Whole, "systemd's log"),
-    ("OLDPWD", Part::Whole, "where the shell was before"),
-];
-
-/// make's flags without the words that say how many jobs and whence their slots come. What follows
-/// `--` are variables, and stays.
-fn without_job_slots(flags: &[u8]) -> Vec<u8> {
-    let mut kept = Vec::new();
-    let mut variables = false;
-    for word in flags.split(|b| *b == b' ') {
-        variables |= word == b"--";
-        let slots = word.starts_with(b"--jobserver-auth=")
-            || word.starts_with(b"--jobserver-fds=")
-            || word.starts_with(b"-j") && word[2..].iter().all(u8::is_ascii_digit)
-            || word.starts_with(b"-l")
-                && word[2..].iter().all(|b| b.is_ascii_digit() || *b == b'.');
-        if (variables || !slots) && !word.is_empty() {
-            kept.extend_from_slice(word);
-            kept.push(b' ');
-        }
-    }
-    kept
+/// A question with all that its answer may depend on.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The command, the directory, the user and the machine.
+    pub key: Key,
+    /// What it is given besides.
+    pub given: Given,
 }
 
 impl Question<'_> {
-    /// The key of its answer.
+    /// For a [`crate::Store`]: the key leaves out what may turn out not to matter, the environment, the
+    /// streams and where temporary files are made.
+    #[must_use]
+    pub fn query(&self, around: &Surroundings) -> Query {
+        let (argv, places) = crate::places::marked(self.argv);
+        let question = Question { argv: &argv, env: &[], streams: b"", ..*self };
+        let key = question.key(around);
+        Query { key, given: Given::new(&argv, self.dir, self.env, self.streams, places) }
+    }
+
+    /// A key for exactly this question.
     #[must_use]
     pub fn key(&self, around: &Surroundings) -> Key {
         let mut hash = Xxh3::new();
@@ -137,23 +105,8 @@ impl Question<'_> {
         let mut env: Vec<&(Vec<u8>, Vec<u8>)> = self.env.iter().collect();
         env.sort();
         for (name, value) in env {
-            let ignored = IGNORED.iter().find(|(ignored, ..)| ignored.as_bytes() == name);
-            // `_` stands in any text; a shell sets it itself before it is asked for it.
-            // Asked of few names only: commands are long, and so are environments.
-            let named = ignored.is_some()
-                && name != b"_"
-                && self.argv.iter().any(|a| crate::programs::contains(a, name));
-            match ignored {
-                Some((_, Part::Whole, _)) if !named => {}
-                Some((_, Part::JobSlots, _)) if !named => {
-                    add(name);
-                    add(&without_job_slots(value));
-                }
-                _ => {
-                    add(name);
-                    add(value);
-                }
-            }
+            add(name);
+            add(value);
         }
         Key(hash.digest128())
     }
@@ -201,31 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_counts_but_the_ignored() {
+    fn every_variable_counts() {
         let gcc = ["sh", "-c", "gcc -v"];
-        for name in ["PATH", "LANG", "GCC_EXEC_PREFIX", "COMPILER_PATH", "CROSS_COMPILE", "KCFLAGS"]
-        {
+        for name in ["PATH", "LANG", "KCFLAGS", "SSH_TTY", "_"] {
             assert_ne!(key(&gcc, &[(name, "a")]), key(&gcc, &[(name, "b")]), "{name}");
             assert_ne!(key(&gcc, &[(name, "")]), key(&gcc, &[]), "{name}");
         }
-        assert_eq!(key(&gcc, &[("SSH_TTY", "a"), ("_", "x")]), key(&gcc, &[("_", "y")]));
-    }
-
-    #[test]
-    fn an_ignored_variable_counts_where_it_is_named() {
-        let says = ["sh", "-c", "echo $SSH_TTY"];
-        assert_ne!(key(&says, &[("SSH_TTY", "a")]), key(&says, &[("SSH_TTY", "b")]));
-    }
-
-    #[test]
-    fn job_slots_do_not_count() {
-        let gcc = ["gcc"];
-        let with = |v| key(&gcc, &[("MAKEFLAGS", v)]);
-        let fifo = "rR -j8 --jobserver-auth=fifo:/tmp/GMfifo77 -- V=1";
-        assert_eq!(with(fifo), with("rR -j2 --jobserver-auth=3,4 -- V=1"));
-        assert_ne!(with(fifo), with("rR -j8 --jobserver-auth=fifo:/tmp/GMfifo77 -- V=0"));
-        assert_ne!(with("rR -- A=-j8"), with("rR -- A=-j9"));
-        assert_ne!(with("rR -- X -j8"), with("rR -- X -j9"));
     }
 
     #[test]

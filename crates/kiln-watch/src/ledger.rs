@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::check::{Checker, Verdict};
 use crate::eye::{Eye, Identity, Kind, RealEye};
 use crate::fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
+use crate::given::Asks;
 
 /// What was asked of a path; a question is asked once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,6 +40,8 @@ pub struct Ledger {
     programs: Vec<Vec<u8>>,
     opaque: Option<Opaque>,
     changes_old: bool,
+    /// What was asked for of what the command was given.
+    pub asks: Asks,
 }
 
 /// A path without doubled slashes, `.` parts and slashes at the end. `..` stays: it need not lead
@@ -55,6 +58,10 @@ pub fn clean(path: &[u8]) -> Vec<u8> {
         out.push(b'/');
     }
     out
+}
+
+fn goes_up(path: &[u8]) -> bool {
+    path.split(|b| *b == b'/').any(|part| part == b"..")
 }
 
 fn parent(path: &[u8]) -> &[u8] {
@@ -94,7 +101,12 @@ impl Ledger {
         if self.touched.is_empty() {
             return false;
         }
-        let path = clean(path);
+        let mut path = clean(path);
+        // A way through what it made need not stay there.
+        if goes_up(&path) {
+            let Ok(real) = RealEye.real(&path) else { return false };
+            path = real;
+        }
         let mut at = &path[..];
         loop {
             if let Some(touch) = self.touched.get(at)
@@ -289,9 +301,9 @@ impl Ledger {
         }
         let is_passing = |path: &[u8]| {
             let path = clean(path);
-            passing
-                .iter()
-                .any(|p| path.starts_with(p) && (path.len() == p.len() || path[p.len()] == b'/'))
+            let passing = passing.iter().filter(|_| !goes_up(&path));
+            let mut passing = passing;
+            passing.any(|p| path.starts_with(p) && (path.len() == p.len() || path[p.len()] == b'/'))
         };
         let changed_in = |dir: &[u8]| {
             let dir = clean(dir);
@@ -328,7 +340,8 @@ impl Ledger {
             facts.push(fact);
         }
         // That temporaries could be made is part of what was seen.
-        let mut places: Vec<&[u8]> = passing.iter().map(|p| parent(p)).collect();
+        let mut places: Vec<&[u8]> =
+            passing.iter().map(|p| parent(p)).filter(|p| !is_passing(p)).collect();
         places.dedup();
         for place in places {
             let seen = Seen::Access { mode: 3, errno: eye.access(place, 3) };
@@ -337,7 +350,8 @@ impl Ledger {
                 facts.push(fact);
             }
         }
-        Ok((Observations { facts, programs: self.programs, effects }, passing))
+        let (programs, asks) = (self.programs, self.asks);
+        Ok((Observations { facts, programs, effects, asks }, passing))
     }
 }
 

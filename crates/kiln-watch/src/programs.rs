@@ -33,6 +33,18 @@ pub fn lookup(real_path: &[u8], called: &[u8]) -> Option<&'static Program> {
     None
 }
 
+/// Programs that see variables whose names they do not know: by listing them, or by making up names in
+/// another spelling.
+const LISTING: &[&str] = &["env", "pkg-config", "rustc"];
+
+impl Program {
+    /// Whether it may see any variable.
+    #[must_use]
+    pub fn lists_variables(&self) -> bool {
+        self.names.iter().any(|n| LISTING.contains(n))
+    }
+}
+
 /// Why a program is not on the table, in words that follow its path.
 #[must_use]
 pub fn refusal(real_path: &[u8], called: &[u8]) -> &'static str {
@@ -73,7 +85,7 @@ pub fn word_in(words: &'static [&'static str], text: &[u8]) -> Option<&'static s
     words.iter().copied().find(|w| has_word(text, w.as_bytes()))
 }
 
-fn has_word(text: &[u8], word: &[u8]) -> bool {
+pub(crate) fn has_word(text: &[u8], word: &[u8]) -> bool {
     let lettered = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     if !word.iter().all(lettered) {
         return contains(text, word);

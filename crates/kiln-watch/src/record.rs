@@ -156,7 +156,7 @@ impl Recorder {
             after: self.eye.identity(path, false).ok().map(|id| Status::from(&id)),
         };
         let effects = notes.wrote.iter().map(effect).collect();
-        Ok(Observations { facts, programs: Vec::new(), effects })
+        Ok(Observations { facts, effects, ..Observations::default() })
     }
 }
 

@@ -8,15 +8,20 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::fs::FlockOperation;
 
 use crate::check::{Changed, Checker, EFFECT, Verdict};
+use crate::eye::Identity;
 use crate::fact::{Fact, Observations, Opaque};
-use crate::file::{self, Contents, FILE, FRAME, Kept, LOCK, TEMPORARY, What};
-use crate::key::Key;
+use crate::file::{self, Contents, FILE, FORMER, FRAME, Kept, LOCK, Parts, TEMPORARY, What};
+use crate::given::{Given, differences};
+use crate::key::{Key, Query};
+use crate::names::{self, Names, reader};
+use crate::places::Moves;
 
 /// An answer that is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,8 +54,8 @@ pub enum Found {
 /// One line of a listing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Its key.
-    pub key: Key,
+    /// What tells it from all others.
+    pub id: u128,
     /// The command in one line.
     pub label: Vec<u8>,
     /// When it was kept, seconds since the epoch.
@@ -70,6 +75,12 @@ const DAY: i64 = 86_400;
 /// How long an opaque command is believed to be so: a newer Kiln or another text may know better.
 const OPAQUE_DAYS: i64 = 7;
 
+/// How many answers to one question are kept: each for other settings.
+const MOST_ALIKE: usize = 8;
+
+/// A file that was read: who may know a variable's name.
+type Reader = Option<Arc<(Vec<u8>, Identity)>>;
+
 /// See the module.
 pub struct Store {
     dir: PathBuf,
@@ -77,14 +88,42 @@ pub struct Store {
     old: Contents,
     /// What is known of the old facts: only within one [`Checker`]'s life.
     verdicts: Vec<Option<Option<Changed>>>,
-    /// Which of the old facts [`Store::untold`] has told of.
+    /// Which of the old facts [`Store::observations`] has told of.
     told: Vec<bool>,
-    /// Entries of this run.
-    new: FxHashMap<u128, Kept>,
+    /// The files among the old facts.
+    readers: Vec<Option<Reader>>,
+    /// By which names an old environment differs from one that was asked for.
+    differing: FxHashMap<(usize, u64), Arc<Vec<Vec<u8>>>>,
+    names: Names,
+    /// Entries of this run, by their keys.
+    new: FxHashMap<u128, Vec<(u128, Kept)>>,
     /// Facts that can be said with fresher stamps.
     refreshed: FxHashMap<Fact, Fact>,
     /// Entries that were of use and are marked with an older day.
     used: FxHashSet<u128>,
+}
+
+/// Why none was found.
+enum Miss {
+    Nothing,
+    Opaque(Opaque),
+    Changed(Changed),
+}
+
+impl From<Miss> for Found {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Nothing => Found::Nothing,
+            Miss::Opaque(opaque) => Found::Opaque(opaque),
+            Miss::Changed(changed) => Found::Changed(changed),
+        }
+    }
+}
+
+/// Where an answer was found.
+enum At {
+    New(usize),
+    Old(u128),
 }
 
 fn seconds() -> i64 {
@@ -102,6 +141,9 @@ impl Store {
             most,
             verdicts: vec![None; old.facts.len()],
             told: Vec::new(),
+            readers: vec![None; old.facts.len()],
+            differing: FxHashMap::default(),
+            names: Names::open(dir),
             old,
             new: FxHashMap::default(),
             refreshed: FxHashMap::default(),
@@ -116,44 +158,181 @@ impl Store {
 
     /// Answers a question, if the answer is known and stands. Facts that were checked once are not
     /// checked again until [`Store::forget_checks`].
-    pub fn get(&mut self, key: Key, checker: &mut Checker<'_>) -> Found {
-        if let Some(kept) = self.new.get(&key.0) {
-            return match &kept.what {
-                What::Opaque { opaque, .. } => Found::Opaque(opaque.clone()),
-                What::Answer(answer) => match checker.check(&answer.seen) {
-                    Ok(()) => {
-                        Found::Stands(Answer { seen: Observations::default(), ..answer.clone() })
+    pub fn get(&mut self, query: &Query, checker: &mut Checker<'_>) -> Found {
+        let found = self.find(query, checker).map(|(at, _)| at);
+        self.names.rest();
+        match found {
+            Ok(At::New(at)) => match self.new.get(&query.key.0).and_then(|l| l.get(at)) {
+                Some((_, Kept { what: What::Answer { answer, .. }, .. })) => {
+                    Found::Stands(Answer { seen: Observations::default(), ..answer.clone() })
+                }
+                _ => Found::Nothing,
+            },
+            Ok(At::Old(id)) => match self.old.parts(id).map(|p| p.kept) {
+                Some(Kept { used, what: What::Answer { answer, .. }, .. }) => {
+                    if !(0..DAY).contains(&(seconds() - used)) {
+                        self.used.insert(id);
                     }
-                    Err(changed) => Found::Changed(changed),
-                },
-            };
+                    Found::Stands(answer)
+                }
+                _ => Found::Nothing,
+            },
+            Err(miss) => miss.into(),
         }
-        let Some((kept, numbers)) = self.old.entry(key.0) else { return Found::Nothing };
-        let now = seconds();
-        let found = match kept.what {
-            What::Opaque { opaque, .. } => {
-                if !(0..OPAQUE_DAYS * DAY).contains(&(now - kept.kept)) {
-                    return Found::Nothing;
-                }
-                Found::Opaque(opaque)
-            }
-            What::Answer(answer) => {
-                if let Some(effect) = answer.seen.effects.first() {
-                    return Found::Changed(Changed { path: effect.path.clone(), how: EFFECT });
-                }
-                for number in numbers {
-                    match self.stands(number, checker) {
-                        None => return Found::Nothing,
-                        Some(Some(changed)) => return Found::Changed(changed),
-                        Some(None) => {}
-                    }
-                }
-                Found::Stands(answer)
-            }
+    }
+
+    /// What an answer that stands rested on, without the old facts that this has told of before: for who
+    /// records a whole run that used it. Forty probes of one compiler rest on the same files.
+    #[must_use]
+    pub fn observations(
+        &mut self,
+        query: &Query,
+        checker: &mut Checker<'_>,
+    ) -> Option<Observations> {
+        let (at, moved) = self.find(query, checker).ok()?;
+        let kept = match at {
+            At::New(at) => self.new.get(&query.key.0)?.get(at)?.1.clone(),
+            At::Old(id) => self.untold(id, &query.given.places)?,
         };
-        if !(0..DAY).contains(&(now - kept.used)) {
-            self.used.insert(key.0);
+        let What::Answer { answer, places, .. } = kept.what else { return None };
+        let mut seen = answer.seen;
+        if places != query.given.places {
+            let there = |f: &Fact| places.iter().any(|p| crate::ledger::clean(&f.path) == *p);
+            seen.facts.retain(|f| !there(f));
+            seen.facts.extend(moved);
         }
+        Some(seen)
+    }
+
+    /// An old entry, with all its facts only if those of its directories are to be told anew.
+    fn untold(&mut self, id: u128, here: &[Vec<u8>]) -> Option<Kept> {
+        let Parts { mut kept, facts, .. } = self.old.parts(id)?;
+        self.told.resize(self.old.facts.len(), false);
+        if let What::Answer { answer, places, .. } = &mut kept.what {
+            for number in facts {
+                if places != here || !std::mem::replace(self.told.get_mut(number)?, true) {
+                    answer.seen.facts.push(self.old.fact(number)?);
+                }
+            }
+        }
+        Some(kept)
+    }
+
+    /// Finds an answer that stands and was given under settings that cannot make a difference. Also
+    /// what was found of the directories that are others than then.
+    fn find(&mut self, query: &Query, checker: &mut Checker<'_>) -> Result<(At, Vec<Fact>), Miss> {
+        let mut found = Miss::Nothing;
+        let Store { new, names, .. } = self;
+        for (at, (_, kept)) in new.get(&query.key.0).into_iter().flatten().enumerate() {
+            let What::Answer { answer, vars, streams, places } = &kept.what else {
+                if let What::Opaque { opaque, .. } = &kept.what {
+                    found = Miss::Opaque(opaque.clone());
+                }
+                continue;
+            };
+            let asks = answer.seen.asks;
+            let differing = differences(vars, &query.given.vars);
+            if !query.given.suits(streams, asks, &differing) {
+                continue;
+            }
+            let Some(moves) = Moves::new(answer, places, &query.given.places) else { continue };
+            let Some((rest, moved)) = moves.apply(answer.seen.facts.iter(), checker) else {
+                continue;
+            };
+            let failing = rest.iter().find_map(|fact| match checker.verdict(fact) {
+                Verdict::Fails(how) => Some(Changed { path: fact.path.clone(), how }),
+                _ => None,
+            });
+            if let Some(changed) = failing {
+                found = Miss::Changed(changed);
+                continue;
+            }
+            let readers: Vec<_> = answer.seen.facts.iter().filter_map(reader).collect();
+            if names.are_unknown(&differing, &query.given, &readers) {
+                return Ok((At::New(at), moved));
+            }
+        }
+        for id in self.old.by_key.get(&query.key.0).cloned().unwrap_or_default() {
+            let Some(Parts { kept, facts, env }) = self.old.parts(id) else { continue };
+            match self.suits_old(&kept, &facts, env, query, checker) {
+                Ok(moved) => return Ok((At::Old(id), moved)),
+                Err(Miss::Nothing) => {}
+                Err(other) => found = other,
+            }
+        }
+        Err(found)
+    }
+
+    fn suits_old(
+        &mut self,
+        kept: &Kept,
+        numbers: &[usize],
+        env: usize,
+        query: &Query,
+        checker: &mut Checker<'_>,
+    ) -> Result<Vec<Fact>, Miss> {
+        let (answer, streams, places) = match &kept.what {
+            What::Opaque { opaque, .. } => {
+                let believed = (0..OPAQUE_DAYS * DAY).contains(&(seconds() - kept.kept));
+                return Err(if believed { Miss::Opaque(opaque.clone()) } else { Miss::Nothing });
+            }
+            What::Answer { answer, streams, places, .. } => (answer, streams, places),
+        };
+        if let Some(effect) = answer.seen.effects.first() {
+            return Err(Miss::Changed(Changed { path: effect.path.clone(), how: EFFECT }));
+        }
+        let differing = self.differing(env, &query.given).ok_or(Miss::Nothing)?;
+        if !query.given.suits(streams, answer.seen.asks, &differing) {
+            return Err(Miss::Nothing);
+        }
+        let moves = Moves::new(answer, places, &query.given.places).ok_or(Miss::Nothing)?;
+        let mut moved = Vec::new();
+        let mut rest = numbers.to_vec();
+        if !moves.is_empty() {
+            let facts: Option<Vec<Fact>> = numbers.iter().map(|n| self.old.fact(*n)).collect();
+            let facts = facts.ok_or(Miss::Nothing)?;
+            rest = (0..numbers.len())
+                .filter(|i| !moves.bear_on(&facts[*i]))
+                .map(|i| numbers[i])
+                .collect();
+            moved = moves.apply(facts.iter(), checker).ok_or(Miss::Nothing)?.1;
+        }
+        for number in rest {
+            if let Some(changed) = self.stands(number, checker).ok_or(Miss::Nothing)? {
+                return Err(Miss::Changed(changed));
+            }
+        }
+        if differing.is_empty() {
+            return Ok(moved);
+        }
+        let readers: Vec<_> = numbers.iter().filter_map(|n| self.reader(*n)).collect();
+        let readers: Vec<_> = readers.iter().map(|r| (&r.0[..], &r.1)).collect();
+        match self.names.are_unknown(&differing, &query.given, &readers) {
+            true => Ok(moved),
+            false => Err(Miss::Nothing),
+        }
+    }
+
+    /// By which names a kept environment differs.
+    fn differing(&mut self, env: usize, given: &Given) -> Option<Arc<Vec<Vec<u8>>>> {
+        let key = (env, given.environment());
+        if let Some(known) = self.differing.get(&key) {
+            return Some(Arc::clone(known));
+        }
+        let names = Arc::new(differences(&self.old.env(env)?, &given.vars));
+        self.differing.insert(key, Arc::clone(&names));
+        Some(names)
+    }
+
+    /// The file that an old fact says was read.
+    fn reader(&mut self, number: usize) -> Reader {
+        if let Some(known) = self.readers.get(number)? {
+            return known.clone();
+        }
+        let fact = self.old.fact(number)?;
+        let fact = self.refreshed.get(&fact).unwrap_or(&fact);
+        let found = reader(fact).map(|(path, id)| Arc::new((path.to_vec(), *id)));
+        self.readers[number] = Some(found.clone());
         found
     }
 
@@ -176,51 +355,34 @@ impl Store {
         Some(verdict)
     }
 
-    /// What a kept answer rested on, checked or not: for who records a whole run that used it.
-    #[must_use]
-    pub fn observations(&self, key: Key) -> Option<Observations> {
-        let kept = match self.new.get(&key.0) {
-            Some(kept) => kept.clone(),
-            None => self.old.whole(key.0)?,
-        };
-        match kept.what {
-            What::Answer(answer) => Some(answer.seen),
-            What::Opaque { .. } => None,
-        }
-    }
-
-    /// As [`Store::observations`], without the old facts that this has told of before: for who puts them
-    /// all together. Forty probes of one compiler rest on the same files.
-    pub fn untold(&mut self, key: Key) -> Option<Observations> {
-        if self.new.contains_key(&key.0) {
-            return self.observations(key);
-        }
-        let (kept, numbers) = self.old.entry(key.0)?;
-        let What::Answer(Answer { mut seen, .. }) = kept.what else { return None };
-        self.told.resize(self.old.facts.len(), false);
-        for number in numbers {
-            if !std::mem::replace(self.told.get_mut(number)?, true) {
-                seen.facts.push(self.old.fact(number)?);
-            }
-        }
-        Some(seen)
-    }
-
     /// Keeps an answer, in memory until [`Store::save`]. One that left effects is not kept: the
     /// command has to run for them.
-    pub fn put(&mut self, key: Key, answer: Answer) {
+    pub fn put(&mut self, query: &Query, answer: Answer) {
         if !answer.seen.effects.is_empty() {
             return;
         }
         if answer.stdout.len() + answer.stderr.len() > LONGEST_OUTPUT {
             return;
         }
-        let now = seconds();
-        self.new.insert(key.0, Kept { kept: now, used: now, what: What::Answer(answer) });
+        let Given { vars, streams, places, .. } = &query.given;
+        let what = What::Answer {
+            answer,
+            vars: Arc::new(vars.clone()),
+            streams: streams.clone(),
+            places: places.clone(),
+        };
+        let mut id = xxhash_rust::xxh3::Xxh3::new();
+        id.update(&query.key.0.to_le_bytes());
+        id.update(&query.given.environment().to_le_bytes());
+        for text in places.iter().chain([streams]) {
+            id.update(&(text.len() as u64).to_le_bytes());
+            id.update(text);
+        }
+        self.put_kept(query.key, id.digest128(), what);
     }
 
-    /// Keeps that a command's answer cannot be kept. Reasons that may not be so the next time (a
-    /// signal, a full disk) are not kept.
+    /// Keeps that a command's answer cannot be kept, whatever it is given. Reasons that may not be so
+    /// the next time (a signal, a full disk) are not kept.
     pub fn put_opaque(&mut self, key: Key, label: Vec<u8>, opaque: Opaque) {
         use crate::fact::Why;
         if matches!(
@@ -229,14 +391,21 @@ impl Store {
         ) {
             return;
         }
+        self.put_kept(key, key.0, What::Opaque { label, opaque });
+    }
+
+    fn put_kept(&mut self, key: Key, id: u128, what: What) {
         let now = seconds();
-        self.new.insert(key.0, Kept { kept: now, used: now, what: What::Opaque { label, opaque } });
+        let list = self.new.entry(key.0).or_default();
+        list.retain(|(other, _)| *other != id);
+        list.insert(0, (id, Kept { key: key.0, kept: now, used: now, what }));
     }
 
     /// Whether [`Store::save`] would write anything.
     #[must_use]
     pub fn has_news(&self) -> bool {
         !(self.new.is_empty() && self.refreshed.is_empty() && self.used.is_empty())
+            || self.names.has_news()
     }
 
     /// Writes what is new, beside what others wrote meanwhile. The store goes on with what it has.
@@ -250,18 +419,18 @@ impl Store {
         let _lock = self.lock()?;
         let latest = Contents::read(&self.dir.join(FILE));
         let now = seconds();
-        let mut entries: Vec<(u128, Kept)> = Vec::new();
-        for key in latest.answers.keys().filter(|key| !self.new.contains_key(key)) {
-            if let Some(mut kept) = latest.whole(*key) {
-                if self.used.contains(key) {
+        let mut entries: Vec<(u128, Kept)> = self.new.values().flatten().cloned().collect();
+        let own: FxHashSet<u128> = entries.iter().map(|(id, _)| *id).collect();
+        for id in latest.entries.keys().filter(|id| !own.contains(id)) {
+            if let Some(mut kept) = latest.whole(*id) {
+                if self.used.contains(id) {
                     kept.used = now;
                 }
-                entries.push((*key, kept));
+                entries.push((*id, kept));
             }
         }
-        entries.extend(self.new.iter().map(|(key, kept)| (*key, kept.clone())));
         for (_, kept) in &mut entries {
-            if let What::Answer(answer) = &mut kept.what {
+            if let What::Answer { answer, .. } = &mut kept.what {
                 for fact in &mut answer.seen.facts {
                     if let Some(fresh) = self.refreshed.get(fact) {
                         *fact = fresh.clone();
@@ -271,17 +440,31 @@ impl Store {
         }
         // The newest first; what does not fit is what was of use the longest ago. A time from the
         // future (a clock that jumped) counts as old.
-        entries.sort_by_key(|(key, kept)| {
-            (std::cmp::Reverse(if kept.used <= now + DAY { kept.used } else { 0 }), *key)
+        let used = |kept: &Kept| if kept.used <= now + DAY { kept.used } else { 0 };
+        entries.sort_by_key(|(id, kept)| std::cmp::Reverse((used(kept), kept.kept, *id)));
+        let mut alike: FxHashMap<u128, usize> = FxHashMap::default();
+        entries.retain(|(_, kept)| {
+            let count = alike.entry(kept.key).or_default();
+            *count += 1;
+            *count <= MOST_ALIKE
         });
         let bytes = file::encode(&entries, self.most);
-        self.replace(&bytes)?;
+        self.replace(&bytes, FILE)?;
+        if self.names.has_news() {
+            let bytes = self.names.encode();
+            self.replace(&bytes, names::FILE)?;
+        }
+        for former in FORMER {
+            let _ = fs::remove_file(self.dir.join(former));
+        }
         self.new.clear();
         self.refreshed.clear();
         self.used.clear();
         self.old = Contents::parse(bytes);
         self.verdicts = vec![None; self.old.facts.len()];
         self.told.clear();
+        self.readers = vec![None; self.old.facts.len()];
+        self.differing.clear();
         Ok(())
     }
 
@@ -296,14 +479,20 @@ impl Store {
         self.old = Contents::default();
         self.verdicts.clear();
         self.told.clear();
+        self.readers.clear();
+        self.differing.clear();
+        self.names = Names::default();
         if !self.dir.exists() {
             return Ok(());
         }
         let _lock = self.lock()?;
-        match fs::remove_file(self.dir.join(FILE)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
+        for name in [FILE, names::FILE].into_iter().chain(FORMER.iter().copied()) {
+            match fs::remove_file(self.dir.join(name)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// The size of the file, in bytes.
@@ -314,31 +503,24 @@ impl Store {
 
     /// All entries, the last used first, with what a check says of each now.
     pub fn entries(&mut self, checker: &mut Checker<'_>) -> Vec<Entry> {
-        let keys: Vec<u128> = self.old.answers.keys().copied().collect();
+        let ids: Vec<u128> = self.old.entries.keys().copied().collect();
         let mut entries = Vec::new();
-        for key in keys {
-            let Some((kept, numbers)) = self.old.entry(key) else { continue };
-            let size = self.old.answers.get(&key).map_or(0, |(_, span)| span.len() + FRAME);
+        for id in ids {
+            let Some(Parts { kept, facts, .. }) = self.old.parts(id) else { continue };
+            let size = self.old.entries.get(&id).map_or(0, |(_, span)| span.len() + FRAME);
             let (label, again) = match kept.what {
                 What::Opaque { label, opaque } => (label, Some(opaque.to_string())),
-                What::Answer(answer) => {
-                    let again = numbers.into_iter().find_map(|n| match self.stands(n, checker) {
+                What::Answer { answer, .. } => {
+                    let again = facts.into_iter().find_map(|n| match self.stands(n, checker) {
                         None => Some("a part of it was damaged".to_owned()),
                         Some(changed) => changed.map(|c| c.to_string()),
                     });
                     (answer.label, again)
                 }
             };
-            entries.push(Entry {
-                key: Key(key),
-                label,
-                kept: kept.kept,
-                used: kept.used,
-                size,
-                again,
-            });
+            entries.push(Entry { id, label, kept: kept.kept, used: kept.used, size, again });
         }
-        entries.sort_by_key(|e| (std::cmp::Reverse(e.used), e.key));
+        entries.sort_by_key(|e| (std::cmp::Reverse(e.used), e.id));
         entries
     }
 
@@ -372,7 +554,7 @@ impl Store {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, bytes: &[u8], name: &str) -> io::Result<()> {
         // Left over by a Kiln that was killed; under the lock nobody else is writing one.
         if let Ok(dir) = fs::read_dir(&self.dir) {
             for entry in dir.flatten() {
@@ -388,7 +570,7 @@ impl Store {
             .mode(0o600)
             .open(&temporary)
             .and_then(|mut file| file.write_all(bytes))
-            .and_then(|()| fs::rename(&temporary, self.dir.join(FILE)));
+            .and_then(|()| fs::rename(&temporary, self.dir.join(name)));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }

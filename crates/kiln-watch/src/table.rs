@@ -150,22 +150,14 @@ pub const DETERMINISTIC: &[Program] = &[
         reason: "does what its text says; what could tell the time or chance is looked for in the text",
     },
     Program {
-        names: &[
-            "sed",
-            "grep",
-            "egrep",
-            "fgrep",
-            "bc",
-            "m4",
-            "flex",
-            "bison",
-            "lex",
-            "yacc",
-            "pkg-config",
-            "pkgconf",
-        ],
+        names: &["sed", "grep", "egrep", "fgrep", "bc", "m4", "flex", "bison", "lex", "yacc"],
         class: Class::Plain,
         reason: "functions of their text and input; a program that sed starts is seen",
+    },
+    Program {
+        names: &["pkg-config", "pkgconf"],
+        class: Class::Plain,
+        reason: "tells what its files say; it makes up names of variables, so all of them count",
     },
     Program {
         names: &[

@@ -102,6 +102,13 @@ fn find(command: &Command, ledger: &mut Ledger) -> io::Result<Vec<u8>> {
     Err(io::Error::from_raw_os_error(if refused { libc::EACCES } else { libc::ENOENT }))
 }
 
+/// What `PWD` is in the environment, if it is not the directory and no argument says that path.
+fn elsewhere(command: &Command) -> Option<Vec<u8>> {
+    let pwd = command.env.iter().rev().find(|(name, _)| name == b"PWD").map(|(_, v)| v)?;
+    let said = command.argv.iter().any(|a| crate::programs::contains(a, pwd));
+    (!said && crate::given::is_elsewhere(pwd, &command.dir)).then(|| pwd.clone())
+}
+
 /// What a stream leads to, unless it is `/dev/null` or its like.
 fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
     let id = crate::eye::identity_of(&rustix::fs::fstat(fd).ok()?);
@@ -110,7 +117,7 @@ fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
 
 /// What a given stream is, for [`crate::Question::streams`]. Watching cannot tell `/dev/null` given as
 /// a stream from `/dev/null` opened by the command, so a command that reads or writes it is not opaque:
-/// its answer is right only for who gives `/dev/null` again, and the key has to say so.
+/// its answer is right only for who gives `/dev/null` again.
 #[must_use]
 pub fn stream_kind(fd: impl AsFd) -> &'static str {
     use rustix::fs::FileType;
@@ -238,8 +245,16 @@ fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
     let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
     let rules = if fast { filter::rules(input.is_some()) } else { Vec::new() };
     crate::raw::hold_before_exec(&mut child, tell, gone, rules);
-    let scene =
-        Scene { ledger, input, outputs, ids: Vec::new(), says_pid: false, fast, again: false };
+    let scene = Scene {
+        ledger,
+        input,
+        outputs,
+        elsewhere: elsewhere(command),
+        ids: Vec::new(),
+        says_pid: false,
+        fast,
+        again: false,
+    };
 
     let began = RealEye.now();
     let silent = AtomicBool::new(false);

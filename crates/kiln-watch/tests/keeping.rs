@@ -10,7 +10,8 @@ use std::path::Path;
 
 use common::{Came, Temp};
 use kiln_watch::{
-    Answer, Checker, Eye, Fact, Found, Key, Observations, Opaque, RealEye, Seen, Store, Why,
+    Answer, Asks, Checker, Eye, Fact, Found, Given, Key, Observations, Opaque, Query, RealEye,
+    Seen, Store, Why,
 };
 
 const MOST: usize = 16 << 20;
@@ -34,13 +35,18 @@ fn answer(name: &str, path: &Path) -> Answer {
             facts: vec![contents, absent],
             programs: vec![b"/bin/sh".to_vec()],
             effects: Vec::new(),
+            asks: Asks::default(),
         },
     }
 }
 
+fn query(key: u128) -> Query {
+    Query { key: Key(key), given: Given::default() }
+}
+
 fn get(store: &mut Store, key: u128) -> Found {
     store.forget_checks();
-    store.get(Key(key), &mut Checker::new(&RealEye))
+    store.get(&query(key), &mut Checker::new(&RealEye))
 }
 
 fn says(found: &Found) -> Option<&[u8]> {
@@ -56,7 +62,7 @@ fn filled(temp: &Temp) -> std::path::PathBuf {
     let mut store = Store::open(&dir, MOST);
     for (key, name) in [(1, "one"), (2, "two"), (3, "three")] {
         let path = temp.write(name, name);
-        store.put(Key(key), answer(name, &path));
+        store.put(&query(key), answer(name, &path));
     }
     store.put_opaque(
         Key(9),
@@ -77,8 +83,11 @@ fn answers_come_back_whole() {
         (found.status, &found.stdout[..], &found.stderr[..]),
         (256, &b"out of one"[..], &b"err of one"[..])
     );
-    assert_eq!(store.observations(Key(1)).unwrap(), answer("one", &temp.path("one")).seen);
-    assert_eq!(store.observations(Key(9)), None);
+    assert_eq!(
+        store.observations(&query(1), &mut Checker::new(&RealEye)).unwrap(),
+        answer("one", &temp.path("one")).seen
+    );
+    assert_eq!(store.observations(&query(9), &mut Checker::new(&RealEye)), None);
     assert_eq!(get(&mut store, 4), Found::Nothing);
     assert!(matches!(get(&mut store, 9), Found::Opaque(o) if o.why == Why::Program));
     fs::write(temp.path("one"), "eno").unwrap();
@@ -93,10 +102,10 @@ fn answers_come_back_whole() {
 fn cut_off_anywhere() {
     let temp = Temp::new();
     let dir = filled(&temp);
-    let whole = fs::read(dir.join("answers-1")).unwrap();
+    let whole = fs::read(dir.join("answers-2")).unwrap();
     let mut stands = 0;
     for length in 0..whole.len() {
-        fs::write(dir.join("answers-1"), &whole[..length]).unwrap();
+        fs::write(dir.join("answers-2"), &whole[..length]).unwrap();
         let mut store = Store::open(&dir, MOST);
         for (key, name) in [(1, "one"), (2, "two"), (3, "three")] {
             match get(&mut store, key) {
@@ -115,7 +124,7 @@ fn cut_off_anywhere() {
 fn damaged_anywhere() {
     let temp = Temp::new();
     let dir = filled(&temp);
-    let whole = fs::read(dir.join("answers-1")).unwrap();
+    let whole = fs::read(dir.join("answers-2")).unwrap();
     // All three files have changed: no damage may bring an answer back to life.
     for name in ["one", "two", "three"] {
         fs::write(temp.path(name), "other").unwrap();
@@ -127,7 +136,7 @@ fn damaged_anywhere() {
             if bytes == whole {
                 continue;
             }
-            fs::write(dir.join("answers-1"), &bytes).unwrap();
+            fs::write(dir.join("answers-2"), &bytes).unwrap();
             let mut store = Store::open(&dir, MOST);
             for key in [1, 2, 3] {
                 let found = get(&mut store, key);
@@ -137,7 +146,7 @@ fn damaged_anywhere() {
     }
     // A damaged file is replaced by the next that is kept.
     let mut store = Store::open(&dir, MOST);
-    store.put(Key(5), answer("five", &temp.path("one")));
+    store.put(&query(5), answer("five", &temp.path("one")));
     store.save().unwrap();
     assert!(says(&get(&mut Store::open(&dir, MOST), 5)).is_some());
 }
@@ -147,19 +156,19 @@ fn foreign_bytes() {
     let temp = Temp::new();
     let dir = temp.path("cache");
     fs::create_dir(&dir).unwrap();
-    let huge = [&b"KILNANS1"[..], &[0xff; 64]].concat();
+    let huge = [&b"KILNANS2"[..], &[0xff; 64]].concat();
     for bytes in [&b""[..], b"KILNANS0rest", b"KILNANS", b"ninjadeps", &huge] {
-        fs::write(dir.join("answers-1"), bytes).unwrap();
+        fs::write(dir.join("answers-2"), bytes).unwrap();
         assert_eq!(get(&mut Store::open(&dir, MOST), 1), Found::Nothing);
     }
     let mut state = 12345u64;
     for _ in 0..200 {
-        let mut bytes = b"KILNANS1".to_vec();
+        let mut bytes = b"KILNANS2".to_vec();
         for _ in 0..100 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             bytes.push((state >> 56) as u8);
         }
-        fs::write(dir.join("answers-1"), bytes).unwrap();
+        fs::write(dir.join("answers-2"), bytes).unwrap();
         assert_eq!(Store::open(&dir, MOST).entries(&mut Checker::new(&RealEye)), []);
     }
 }
@@ -168,9 +177,9 @@ fn foreign_bytes() {
 fn another_version_is_left_out() {
     let temp = Temp::new();
     let dir = filled(&temp);
-    let mut bytes = fs::read(dir.join("answers-1")).unwrap();
-    bytes[7] = b'2';
-    fs::write(dir.join("answers-1"), bytes).unwrap();
+    let mut bytes = fs::read(dir.join("answers-2")).unwrap();
+    bytes[7] = b'9';
+    fs::write(dir.join("answers-2"), bytes).unwrap();
     assert_eq!(get(&mut Store::open(&dir, MOST), 1), Found::Nothing);
 }
 
@@ -179,19 +188,19 @@ fn directory_that_cannot_be_written() {
     let temp = Temp::new();
     let file = temp.write("file", "");
     let mut store = Store::open(&file.join("kiln"), MOST);
-    store.put(Key(1), answer("one", &file));
+    store.put(&query(1), answer("one", &file));
     assert!(store.save().is_err());
     // The run itself still has it.
     assert!(says(&get(&mut store, 1)).is_some());
     let dir = filled(&temp);
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).unwrap();
-    let before = fs::read(dir.join("answers-1")).unwrap();
+    let before = fs::read(dir.join("answers-2")).unwrap();
     let mut store = Store::open(&dir, MOST);
     assert!(says(&get(&mut store, 1)).is_some());
-    store.put(Key(7), answer("seven", &file));
+    store.put(&query(7), answer("seven", &file));
     // Root may write all the same.
     if store.save().is_err() {
-        assert_eq!(fs::read(dir.join("answers-1")).unwrap(), before);
+        assert_eq!(fs::read(dir.join("answers-2")).unwrap(), before);
     }
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
 }
@@ -214,12 +223,12 @@ fn disk_that_is_full() {
         let dir = disk.join("kiln");
         let path = temp.write("one", "one");
         let mut store = Store::open(&dir, MOST);
-        store.put(Key(1), answer("one", &path));
+        store.put(&query(1), answer("one", &path));
         store.save().unwrap();
-        let before = fs::read(dir.join("answers-1")).unwrap();
-        store.put(Key(2), Answer { stdout: vec![b'x'; 200_000], ..answer("two", &path) });
+        let before = fs::read(dir.join("answers-2")).unwrap();
+        store.put(&query(2), Answer { stdout: vec![b'x'; 200_000], ..answer("two", &path) });
         assert!(store.save().is_err());
-        assert_eq!(fs::read(dir.join("answers-1")).unwrap(), before);
+        assert_eq!(fs::read(dir.join("answers-2")).unwrap(), before);
         assert_eq!(
             fs::read_dir(&dir).unwrap().count(),
             2,
@@ -235,7 +244,7 @@ fn disk_that_is_full() {
 fn what_others_could_have_written_is_not_believed() {
     let temp = Temp::new();
     let dir = filled(&temp);
-    let file = dir.join("answers-1");
+    let file = dir.join("answers-2");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(get(&mut Store::open(&dir, MOST), 1), Found::Nothing);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -255,7 +264,7 @@ fn several_at_once_lose_nothing() {
             scope.spawn(move || {
                 for i in 0..10 {
                     let mut store = Store::open(dir, MOST);
-                    store.put(Key(thread * 100 + i), answer(&format!("{thread}.{i}"), path));
+                    store.put(&query(thread * 100 + i), answer(&format!("{thread}.{i}"), path));
                     while store.save().is_err() {}
                 }
             });
@@ -278,9 +287,9 @@ fn it_stays_within_its_size() {
     let path = temp.write("one", "one");
     for i in 0..30 {
         let mut store = Store::open(&dir, 20_000);
-        store.put(Key(i), Answer { stdout: vec![b'x'; 3000], ..answer("one", &path) });
+        store.put(&query(i), Answer { stdout: vec![b'x'; 3000], ..answer("one", &path) });
         store.save().unwrap();
-        assert!(fs::metadata(dir.join("answers-1")).unwrap().len() <= 20_000);
+        assert!(fs::metadata(dir.join("answers-2")).unwrap().len() <= 20_000);
     }
     let mut store = Store::open(&dir, 20_000);
     let count = store.entries(&mut Checker::new(&RealEye)).len();

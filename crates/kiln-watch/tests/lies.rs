@@ -130,11 +130,26 @@ fn environment_changed() {
     asker.set("PATH", common::PATH);
     let text = "gcc -x c -E /dev/null >/dev/null 2>&1; echo $?";
     asker.learn(text);
-    for name in ["LANG", "GCC_EXEC_PREFIX", "COMPILER_PATH", "CROSS_COMPILE", "CPATH", "KCFLAGS"] {
+    for name in ["LANG", "GCC_EXEC_PREFIX", "COMPILER_PATH", "CPATH", "LD_LIBRARY_PATH", "CC"] {
         asker.set(name, "/nonexistent/");
         asker.fresh(text);
         asker.env.retain(|(n, _)| n != name.as_bytes());
         assert_eq!(asker.ask(text).1, Came::Kept, "{name}");
+    }
+}
+
+#[test]
+fn cross_compile_changed() {
+    let (temp, mut asker) = place!();
+    temp.script("bin/a-nm", "echo a");
+    temp.script("bin/b-nm", "echo b");
+    asker.set("PATH", &format!("{}:{}", temp.text("bin"), common::PATH));
+    for text in ["${CROSS_COMPILE}nm", "sh tool.sh"] {
+        temp.write("work/tool.sh", "${CROSS_COMPILE}nm\n");
+        asker.set("CROSS_COMPILE", "a-");
+        assert_eq!(asker.learn(text), "a\n");
+        asker.set("CROSS_COMPILE", "b-");
+        assert_eq!(asker.learn(text), "b\n");
     }
 }
 

@@ -100,6 +100,14 @@ impl Drop for Place {
     }
 }
 
+fn script(path: &Path, text: &str) {
+    // Renamed into place: one that another thread's child still holds open cannot be run.
+    let new = path.with_extension("new");
+    fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, path).unwrap();
+}
+
 fn set_time(path: &Path, time: SystemTime) {
     fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
@@ -177,9 +185,45 @@ fn every_change_is_noticed() {
             },
             "one   e\nSome(0)",
         ),
+        (
+            "directory copied",
+            |p| {
+                let copy = p.root.join("copy");
+                let done = Command::new("cp").arg("-a").args([&p.dir, &copy]).status();
+                assert!(done.unwrap().success());
+                p.dir = copy;
+                p.rewrite("word", "f\n");
+            },
+            "one   f\nSome(0)",
+        ),
+        (
+            "program replaced under the same name, of the same size and time",
+            |p| {
+                let tool = p.root.join("tools/tr");
+                let before = fs::metadata(&tool).unwrap();
+                script(&tool, "exec /usr/bin/tr a z");
+                assert_eq!(before.len(), fs::metadata(&tool).unwrap().len());
+                set_time(&tool, before.modified().unwrap());
+            },
+            "one   z\nSome(0)",
+        ),
+        (
+            "file of a probe from the future edited, same size: the clock jumped back",
+            |p| p.rewrite("word", "g\n"),
+            "one   g\nSome(0)",
+        ),
     ];
     for (name, change, expected) in cases {
         let mut place = Place::new();
+        if name.starts_with("program replaced") {
+            fs::create_dir(place.root.join("tools")).unwrap();
+            script(&place.root.join("tools/tr"), "exec /usr/bin/tr a b");
+            place.path = format!("{}:{}", place.root.join("tools").display(), place.path);
+        }
+        if name.ends_with("jumped back") {
+            let future = SystemTime::now() + Duration::from_secs(90_000);
+            set_time(&place.dir.join("word"), future);
+        }
         assert_eq!(place.settle(), "one   b\nSome(0)", "{name}");
         change(&mut place);
         assert_eq!(place.make(), *expected, "{name}");
@@ -195,6 +239,122 @@ fn variables_and_words_count() {
         assert_eq!(said(&out), format!("one  {foo} b\nSome(0)"));
         let out = place.make_with(&[&format!("FOO={foo}{foo}")], &[]);
         assert_eq!(said(&out), format!("one  {foo}{foo} b\nSome(0)"));
+    }
+}
+
+#[test]
+fn variables_that_lead_to_other_tools_count() {
+    if !can_watch() {
+        return;
+    }
+    let mut place = Place::new();
+    for (dir, says) in [("a", "a"), ("b", "b")] {
+        fs::create_dir_all(place.root.join(dir)).unwrap();
+        for (tool, text) in [("nm", says), ("a-nm", "ca"), ("b-nm", "cb")] {
+            script(&place.root.join(dir).join(tool), &format!("echo {text}"));
+        }
+    }
+    place.write(
+        "Makefile",
+        "$(info $(shell nm) $(shell $(CROSS_COMPILE)nm) $(LANG) \
+         $(shell gcc -print-prog-name=as))\nall: ;@:\n",
+    );
+    let (a, b) = (place.root.join("a").display().to_string(), place.root.join("b"));
+    let rest = place.path.clone();
+    place.path = format!("{a}:{rest}");
+    let first = place.settle();
+    assert!(first.starts_with("a a "), "{first}");
+    let nothing: &[(&str, &str)] = &[];
+    let with = |place: &Place, env: &[(&str, &str)]| said(&place.make_with(&[], env));
+    assert!(with(&place, &[("CROSS_COMPILE", "b-")]).starts_with("a cb "));
+    assert!(with(&place, &[("LANG", "de")]).contains(" de "));
+    for name in ["COMPILER_PATH", "GCC_EXEC_PREFIX"] {
+        // An assembler that either finds.
+        let dir = format!("{}/", b.display());
+        fs::write(b.join("as"), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(b.join("as"), fs::Permissions::from_mode(0o755)).unwrap();
+        let slow = with(&place, &[(name, &dir), ("KILN_SLOW", "all")]);
+        assert_eq!(with(&place, &[(name, &dir)]), slow, "{name}");
+        assert_ne!(slow, first, "{name}");
+    }
+    assert_eq!(with(&place, nothing), first);
+    place.path = format!("{}:{rest}", b.display());
+    assert!(place.make().starts_with("b b "));
+}
+
+#[test]
+fn what_the_compiler_reads_counts() {
+    if !can_watch() {
+        return;
+    }
+    let place = Place::new();
+    let cc1 = Command::new("gcc").arg("-print-prog-name=cc1").output().unwrap().stdout;
+    let cc1 = String::from_utf8(cc1).unwrap();
+    place.write("specs", "*cc1_cpu:\n+ -DW=1\n\n");
+    for dir in ["tools", "early", "late"] {
+        fs::create_dir(place.dir.join(dir)).unwrap();
+    }
+    script(&place.dir.join("tools/cc1"), &format!("exec {} \"$@\"", cc1.trim()));
+    script(&place.dir.join("tools/as"), "exec /usr/bin/as \"$@\"");
+    place.write("late/x.h", "late\n");
+    place.write("x.c", "#include <x.h>\nW\n");
+    place.write(
+        "Makefile",
+        "$(info $(shell gcc -specs=specs -B tools/ -E -P -Iearly -Ilate x.c) \
+         $(shell gcc -B tools/ -c -x c /dev/null -o /dev/null 2>&1 || echo broken))\nall: ;@:\n",
+    );
+    assert_eq!(place.settle(), "late 1 \nSome(0)");
+    place.rewrite("specs", "*cc1_cpu:\n+ -DW=2\n\n");
+    assert_eq!(place.make(), "late 2 \nSome(0)", "specs");
+    place.write("early/x.h", "early\n");
+    assert_eq!(place.settle(), "early 2 \nSome(0)", "header in an earlier directory");
+    script(&place.dir.join("tools/as"), "exit 1");
+    assert!(place.make().contains("broken"), "assembler");
+    script(&place.dir.join("tools/as"), "exec /usr/bin/as \"$@\"");
+    place.settle();
+    script(&place.dir.join("tools/cc1"), "exit 1");
+    assert!(place.make().contains("broken"), "cc1");
+}
+
+/// What stands in for a kernel tree that was built against: its settings, a header, its symbols.
+#[test]
+fn a_tree_that_is_updated_in_place_counts() {
+    if !can_watch() {
+        return;
+    }
+    let makefile = "include include/config/auto.conf\n$(info tree $(CONFIG_X))\n\
+                    all: $(M)/o $(M)/ko ; @:\n\
+                    $(M)/o: include/generated/autoconf.h\n\tcp $< $@\n\
+                    $(M)/ko: Module.symvers\n\tcp $< $@\n.PHONY: all\n";
+    let changes: &[(&str, &str, &str)] = &[
+        ("include/config/auto.conf", "CONFIG_X := m\n", "tree m\n"),
+        ("include/generated/autoconf.h", "#define Y\n", "cp include/generated/autoconf.h"),
+        ("Module.symvers", "0x2\n", "cp Module.symvers"),
+        ("Makefile", &makefile.replace("info tree", "info wood"), "wood y\n"),
+    ];
+    let place = Place::new();
+    let tree = place.root.join("tree");
+    for dir in ["include/config", "include/generated", "scripts"] {
+        fs::create_dir_all(tree.join(dir)).unwrap();
+    }
+    fs::write(tree.join("scripts/Makefile.modpost"), "").unwrap();
+    let module = format!("M={}", place.dir.display());
+    let make = || said(&place.make_with(&["-C", "../tree", &module], &[]));
+    for (file, text, expected) in changes {
+        for (file, text) in [
+            ("include/config/auto.conf", "CONFIG_X := y\n"),
+            ("include/generated/autoconf.h", "#define X\n"),
+            ("Module.symvers", "0x1\n"),
+            ("Makefile", makefile),
+        ] {
+            fs::write(tree.join(file), text).unwrap();
+        }
+        let _ = fs::remove_dir_all(place.runs());
+        (0..6).for_each(|_| drop(make()));
+        assert!(!place.records().is_empty(), "{file}");
+        assert!(!make().contains("cp "));
+        fs::write(tree.join(file), text).unwrap();
+        assert!(make().contains(expected), "{file}");
     }
 }
 
@@ -251,6 +411,7 @@ fn a_record_that_is_damaged_is_none() {
 fn what_rests_on_more_than_files_is_not_recorded() {
     for text in [
         "$(info $(shell date +%N))\nall: ;\n",
+        "$(info $(shell git describe))\nall: ;\n",
         "all: ; @echo said\n",
         "all: ; @echo x >> log\n",
         "all: ; @date > /dev/null\n",

@@ -117,6 +117,7 @@ pub struct Asker {
     pub dir: PathBuf,
     pub env: Vec<(Vec<u8>, Vec<u8>)>,
     around: Surroundings,
+    pub streams: &'static [u8],
     pub opaque: Option<Opaque>,
 }
 
@@ -127,6 +128,7 @@ impl Asker {
             dir: dir.to_path_buf(),
             env: env(&[("PATH", PATH)]),
             around: Surroundings::now(),
+            streams: b"null kept kept",
             opaque: None,
         }
     }
@@ -147,14 +149,14 @@ impl Asker {
             argv: &command.argv,
             dir: &command.dir,
             env: &command.env,
-            streams: b"null kept kept",
+            streams: self.streams,
             version: b"test",
         };
-        let key = question.key(&self.around);
+        let query = question.query(&self.around);
         let label = question.label();
         let mut checker = Checker::new(eye);
         self.store.forget_checks();
-        if let Found::Stands(answer) = self.store.get(key, &mut checker) {
+        if let Found::Stands(answer) = self.store.get(&query, &mut checker) {
             return (String::from_utf8_lossy(&answer.stdout).into_owned(), Came::Kept);
         }
         let watched = watch(command).unwrap();
@@ -164,11 +166,11 @@ impl Asker {
             Ok(seen) => {
                 let status = std::os::unix::process::ExitStatusExt::into_raw(watched.status);
                 let (stdout, stderr) = (watched.stdout, watched.stderr);
-                self.store.put(key, Answer { label, status, stdout, stderr, seen });
+                self.store.put(&query, Answer { label, status, stdout, stderr, seen });
             }
             Err(opaque) => {
                 self.opaque = Some(opaque.clone());
-                self.store.put_opaque(key, label, opaque);
+                self.store.put_opaque(query.key, label, opaque);
             }
         }
         // What is kept goes to disk and back, so that every test is one of the format too.

@@ -1,0 +1,165 @@
+//! Two builds of one module's directory do not run at once, and nothing else waits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What stands in for a kernel tree: its build of a module says when it begins, and ends when it may.
+const MAKEFILE: &str = "\
+all: ; @echo x >> $(M)/begun; until test -e $(M)/$(GO); do :; done
+again: ; @$(MAKE) M=$(M) quick
+process: ; @sh -c '$(MAKE) M=$(M) quick' | cat
+foreign: ; @env -i PATH=$(PATH) XDG_CACHE_HOME=$(XDG_CACHE_HOME) $(MAKE) M=$(M) quick | cat
+quick: ; @echo quick
+.PHONY: all again process foreign quick
+";
+
+/// Long enough for anything that is going to happen.
+const LONG: Duration = Duration::from_secs(60);
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("kiln-turns.{}.{n}", std::process::id()));
+        for dir in ["tree/scripts", "one", "two"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        let root = root.canonicalize().unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
+        fs::write(root.join("tree/Makefile"), MAKEFILE).unwrap();
+        fs::write(root.join("tree/scripts/Makefile.modpost"), "").unwrap();
+        Place(root)
+    }
+
+    fn start(&self, module: &str, words: &[&str]) -> Child {
+        Command::new(self.0.join("make"))
+            .args(["-C", "tree", &format!("M=../{module}")])
+            .args(words)
+            .current_dir(&self.0)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("XDG_CACHE_HOME", self.0.join("cache"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(
+                fs::File::create(
+                    self.0.join(format!("{}.err", module.rsplit('/').next().unwrap())),
+                )
+                .unwrap(),
+            )
+            .spawn()
+            .unwrap()
+    }
+
+    fn begun(&self, module: &str) -> usize {
+        fs::read(self.0.join(module).join("begun")).map_or(0, |text| text.len() / 2)
+    }
+
+    fn said(&self, module: &str) -> String {
+        fs::read_to_string(self.0.join(format!("{}.err", module.rsplit('/').next().unwrap())))
+            .unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[track_caller]
+fn until(what: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !what() {
+        assert!(since.elapsed() < LONG);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn let_go(place: &Place, module: &str, name: &str) {
+    fs::write(place.0.join(module).join(name), "").unwrap();
+}
+
+#[track_caller]
+fn well(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn waits(place: &Place, dir: &Path) -> bool {
+    place
+        .said("one")
+        .starts_with(&format!("kiln: waiting for another build of {} (process ", dir.display()))
+}
+
+#[test]
+fn the_second_waits_and_says_so() {
+    let place = Place::new();
+    let dir = place.0.join("one");
+    let first = place.start("one", &["GO=go1"]);
+    until(|| place.begun("one") == 1);
+    assert_eq!(place.said("one"), "");
+    // By another name of the same directory.
+    std::os::unix::fs::symlink("one", place.0.join("link")).unwrap();
+    let second = place.start("./one", &["GO=go2"]);
+    until(|| waits(&place, &dir));
+    assert_eq!(place.begun("one"), 1);
+    // Another directory, a look and a question do not wait.
+    let_go(&place, "two", "go");
+    well(place.start("two", &["GO=go"]));
+    assert_eq!(place.said("two"), "");
+    well(place.start("link", &["-n", "GO=go2"]));
+    assert_eq!(place.said("link"), "");
+    let_go(&place, "one", "go1");
+    well(first);
+    until(|| place.begun("one") == 2);
+    let_go(&place, "one", "go2");
+    well(second);
+    assert_eq!(place.said("one").lines().count(), 1, "{}", place.said("one"));
+}
+
+#[test]
+fn a_killed_build_is_not_waited_for() {
+    let place = Place::new();
+    let mut first = place.start("one", &["GO=go1"]);
+    until(|| place.begun("one") == 1);
+    let second = place.start("one", &["GO=go2"]);
+    until(|| waits(&place, &place.0.join("one")));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    until(|| place.begun("one") == 2);
+    let_go(&place, "one", "go1");
+    let_go(&place, "one", "go2");
+    well(second);
+}
+
+#[test]
+fn a_build_within_the_build_does_not_wait() {
+    let place = Place::new();
+    for goal in ["again", "process", "foreign"] {
+        assert!(well(place.start("one", &[goal])).contains("quick\n"), "{goal}");
+        assert_eq!(place.said("one"), "", "{goal}");
+    }
+    assert_eq!(fs::read_dir(place.0.join("cache/kiln/locks")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_signal_ends_the_waiting() {
+    let place = Place::new();
+    let mut first = place.start("one", &["GO=go1"]);
+    until(|| place.begun("one") == 1);
+    let mut second = place.start("one", &["GO=go2"]);
+    until(|| waits(&place, &place.0.join("one")));
+    let id = second.id().to_string();
+    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    assert!(!second.wait().unwrap().success());
+    assert_eq!(place.begun("one"), 1);
+    let_go(&place, "one", "go1");
+    assert!(first.wait().unwrap().success());
+}

@@ -14,7 +14,8 @@ fn script(name: &str, body: &str) -> PathBuf {
     let dir = cache::work_root().join("selftest");
     let _ = fs::create_dir_all(&dir);
     let path = dir.join(format!("{name}-{}", cache::identity(body.as_bytes())));
-    let tmp = path.with_extension(format!("{}", std::process::id()));
+    // Tests that run at the same time write the same scripts.
+    let tmp = path.with_extension(format!("{:?}", std::thread::current().id()));
     let done = fs::write(&tmp, format!("#!/bin/sh\n{body}\n"))
         .and_then(|()| fs::set_permissions(&tmp, fs::Permissions::from_mode(0o755)))
         .and_then(|()| fs::rename(&tmp, &path));

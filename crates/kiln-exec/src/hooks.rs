@@ -54,8 +54,8 @@ pub trait Probes: Send + Sync {
     fn disturbed(&self);
 
     /// A command of a recipe, no recursive make, is about to be run. If it is known that running it
-    /// would change and print nothing, how it would end; or how it did end, if it was run here.
-    fn recipe(&self, _command: RecipeCommand<'_>) -> Option<Ended> {
+    /// would change and print nothing, how it would end; or how it ends, if it was begun here.
+    fn recipe(self: Arc<Self>, _command: RecipeCommand<'_>) -> Option<Done> {
         None
     }
 

@@ -180,8 +180,8 @@ impl Exec {
                 phony: make.files[job.file].phony,
             })
         });
-        if let Some(ended) = answered {
-            job.line = Line::Running(over(ended)?);
+        if let Some(done) = answered {
+            job.line = Line::Running(Running::SubMake(done));
             graph.set_state(make, job.file, State::Running);
             self.output.borrow_mut().exit();
             return Ok(());
@@ -272,7 +272,8 @@ fn running_how(running: &Running) -> How {
 /// Runs a command within the process where it is one that the shell subset knows.
 fn inside(argv: &Argv, around: &Around<'_>) -> Result<Option<Running>> {
     if let Some((errexit, text)) = argv.script() {
-        let script = Script::begin(text, errexit, around);
+        let script = kiln_shell::parse(text).ok();
+        let script = script.and_then(|script| Script::begin(script, errexit, around));
         return Ok(script.map(|s| Running::Script(Box::new(s))));
     }
     let Argv::Direct(words) = argv else { return Ok(None) };

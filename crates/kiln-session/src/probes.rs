@@ -8,17 +8,18 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_exec::hooks::Env;
-use kiln_exec::{Ended, Probes, RecipeCommand};
+use kiln_exec::{Done, Ended, Probes, RecipeCommand};
 use kiln_make::{ShellResult, Stream};
 use kiln_watch::fact::Why;
 use kiln_watch::{
     Answer, Checker, Command, Found, Key, Observations, Opaque, Query, Question, RealEye, Runs,
-    Sink, Source, Store, Surroundings, Watched, stream_kind, watch,
+    Sink, Source, Store, Surroundings, Watched, is_found, stream_kind, watch,
 };
 use rustc_hash::FxHashSet;
 
@@ -247,7 +248,7 @@ impl Answers {
 
     /// A recipe's command while the run has changed nothing so far. Only the commands of phony targets
     /// are watched: the others make something, and are run because there is something to make.
-    fn answer_recipe(&self, command: &RecipeCommand<'_>) -> Option<Ended> {
+    fn answer_recipe(self: &Arc<Self>, command: &RecipeCommand<'_>) -> Option<Done> {
         if self.refused.load(Ordering::Relaxed) {
             return None;
         }
@@ -263,26 +264,54 @@ impl Answers {
             stderr: own_or(sink.err.as_deref(), io::stderr().as_fd()).ok()?,
         };
         let query = self.query(b"recipe", argv, env, dir, &streams.kinds());
+        let done = Done::new().ok()?;
         match self.known(&query) {
             // One that fails has more to it: make says so, and may delete the target.
             Known::Answer(answer, seen) if answer.status == 0 => {
                 self.recording()?.rests_on(seen);
-                return Some(Ended::Exit(0));
+                done.finish(Ended::Exit(0));
+                return Some(done);
             }
             Known::Answer(..) | Known::Run => return None,
             Known::Watch if !command.phony => return None,
             Known::Watch => {}
         }
-        let watched = watch(streams.command(argv, env, dir)).ok()?;
+        let watched = streams.command(argv, env, dir);
+        // Make has its own words for a program that is not there.
+        if !is_found(&watched) {
+            return None;
+        }
+        // Other jobs are to run beside it, as they would beside an unwatched one.
+        let (this, label, ending) = (Arc::clone(self), label(argv), done.clone());
+        let task = move || {
+            let run = || this.watch_recipe(watched, &query, label);
+            // A panic has printed its message.
+            let ended = catch_unwind(AssertUnwindSafe(run));
+            ending.finish(ended.unwrap_or(Ended::Exit(127)));
+        };
+        std::thread::Builder::new().spawn(task).ok()?;
+        Some(done)
+    }
+
+    /// Runs a recipe's command, watched.
+    fn watch_recipe(&self, command: Command, query: &Query, label: Vec<u8>) -> Ended {
+        let Ok(watched) = watch(command) else {
+            self.no_record(Why::Refused, &label);
+            return Ended::Exit(127);
+        };
         let status = watched.status.code().unwrap_or(-1);
-        match self.keep(&query, label(argv), status, &watched) {
-            Some(seen) if status == 0 => self.recording()?.rests_on(Some(seen)),
+        match self.keep(query, label, status, &watched) {
+            Some(seen) if status == 0 => {
+                if let Some(recording) = self.recording() {
+                    recording.rests_on(Some(seen));
+                }
+            }
             _ => self.no_record(Why::Effect, b""),
         }
-        Some(match watched.status.signal() {
+        match watched.status.signal() {
             Some(signal) => Ended::Signal(signal, watched.status.core_dumped()),
             None => Ended::Exit(status),
-        })
+        }
     }
 
     fn query(
@@ -320,7 +349,7 @@ impl Probes for Answers {
         }
     }
 
-    fn recipe(&self, command: RecipeCommand<'_>) -> Option<Ended> {
+    fn recipe(self: Arc<Self>, command: RecipeCommand<'_>) -> Option<Done> {
         self.recording()?;
         if record::is_idle(command.argv) {
             return None;

@@ -43,4 +43,4 @@ pub use raw::one_heap;
 pub use record::{Recorder, RecordingSys};
 pub use runs::{Run, Runs};
 pub use store::{Answer, Entry, Found, Store};
-pub use watch::{Command, Sink, Source, Watched, stream_kind, watch, watch_every_call};
+pub use watch::{Command, Sink, Source, Watched, is_found, stream_kind, watch, watch_every_call};

@@ -173,6 +173,12 @@ pub fn watch(command: Command) -> io::Result<Watched> {
     watch_with(command, filter::is_allowed())
 }
 
+/// Whether there is a program to be watched; if not, [`watch()`] fails before it has begun.
+#[must_use]
+pub fn is_found(command: &Command) -> bool {
+    find(command, &mut Ledger::default()).is_ok()
+}
+
 /// As [`watch()`], with every call looked at: for measuring and for tests of that way.
 ///
 /// # Errors

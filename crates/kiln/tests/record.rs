@@ -483,3 +483,15 @@ fn several_at_once() {
     place.write("in", "2\n");
     assert_eq!(place.make(), "one   b\ncp in out\nSome(0)");
 }
+
+#[test]
+fn commands_that_are_watched_run_side_by_side() {
+    let place = Place::new();
+    // The first waits for the second, though not for ever.
+    place.write(
+        "Makefile",
+        "all: a b\na: ; @i=0; while ! test -e there && test $$i -lt 300; \\\n\
+         \tdo sleep 0.1; i=$$(($$i + 1)); done; test -e there\nb: ; @touch there\n.PHONY: all a b\n",
+    );
+    assert_eq!(said(&place.make_with(&["-j2"], &[])), "Some(0)");
+}

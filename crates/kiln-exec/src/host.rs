@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use kiln_base::Sys;
 use kiln_make::{Host, ShellCall, ShellResult, Stream};
-use kiln_shell::direct::{Line, construct};
+use kiln_shell::direct::{Argv, Line, construct};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use crate::hooks::Env;
-use crate::script::{self, Around};
+use crate::script::{self, Around, Script};
 use crate::spawn::{Spawn, Stdin, start_piped};
 use crate::{Ended, Output, Signals, Sink};
 
@@ -78,6 +78,13 @@ impl ExecHost {
             tell(true);
             return nothing(status);
         }
+        if let Some((output, ended)) = self.run_inside(&argv, call.env, err.as_ref()) {
+            if let Some(probes) = probes {
+                probes.disturbed();
+            }
+            tell(false);
+            return ShellResult { output, status: status_of(ended) };
+        }
         let spawn = Spawn {
             argv: words,
             env: call.env,
@@ -91,10 +98,7 @@ impl ExecHost {
             Ok((mut process, pipe)) => {
                 let output = self.read_all(&pipe);
                 drop(pipe);
-                let status = match process.wait() {
-                    Ended::Exit(code) => code,
-                    Ended::Signal(signal, _) => 128 + signal,
-                };
+                let status = status_of(process.wait());
                 if let Some(probes) = probes {
                     probes.disturbed();
                 }
@@ -130,10 +134,42 @@ impl ExecHost {
             signals: &self.signals()?,
             native: None,
         };
-        match script::tool(words, &around)? {
-            Ended::Exit(status) => Some(status),
-            Ended::Signal(signal, _) => Some(128 + signal),
-        }
+        script::tool(words, &around).map(status_of)
+    }
+
+    /// A line that the shell subset knows: only the programs in it are started. What it wrote, and how
+    /// it ended.
+    fn run_inside(
+        &self,
+        argv: &Argv,
+        env: &Env,
+        err: Option<&Arc<File>>,
+    ) -> Option<(Vec<u8>, Ended)> {
+        let (errexit, text) = argv.script().filter(|_| self.output.borrow().shell_inside)?;
+        let script = kiln_shell::parse(text).ok()?;
+        let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?;
+        // The shell writes here as well, and would wait for ever for somebody to read.
+        let mut from = File::from(from);
+        let reader = std::thread::Builder::new().spawn(move || {
+            let mut all = Vec::new();
+            // What came before an error is what there is.
+            let _ = from.read_to_end(&mut all);
+            all
+        });
+        let reader = reader.ok()?;
+        let sink = Sink { out: Some(Arc::new(File::from(to))), err: err.cloned() };
+        let around = Around {
+            env,
+            sys: &*self.sys,
+            sink: &sink,
+            good_stdin: true,
+            signals: &self.signals()?,
+            native: None,
+        };
+        let ended = Script::begin(script, errexit, &around)?.wait();
+        // The reader waits until nobody can write any more.
+        drop(sink);
+        Some((reader.join().unwrap_or_default(), ended))
     }
 
     /// All that comes through a pipe; less if a fatal signal comes.
@@ -167,6 +203,14 @@ impl ExecHost {
                 }
             }
         }
+    }
+}
+
+/// `.SHELLSTATUS` for a command that ended so.
+fn status_of(ended: Ended) -> i32 {
+    match ended {
+        Ended::Exit(code) => code,
+        Ended::Signal(signal, _) => 128 + signal,
     }
 }
 

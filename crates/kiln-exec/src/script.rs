@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kiln_base::Sys;
 use kiln_make::Stream;
 use kiln_shell::{Dir, Host, Machine, Outcome, Setup, Status, Step, Target};
+use rustix::event::{PollFd, PollFlags};
 
 use crate::hooks::{Env, Native};
 use crate::spawn::{self, Process};
@@ -97,8 +98,11 @@ fn number() -> u64 {
 
 impl Script {
     /// Begins a line, or declines before anything has happened.
-    pub(crate) fn begin(text: &[u8], errexit: bool, around: &Around<'_>) -> Option<Self> {
-        let script = kiln_shell::parse(text).ok()?;
+    pub(crate) fn begin(
+        script: kiln_shell::Script,
+        errexit: bool,
+        around: &Around<'_>,
+    ) -> Option<Self> {
         let machine = Machine::new(Arc::new(script), setup(around, errexit)?).ok()?;
         let over = Done::new().ok()?;
         over.finish(Ended::Exit(0));
@@ -274,6 +278,19 @@ impl Script {
                     };
                     self.enter(step);
                 }
+            }
+        }
+    }
+
+    /// Waits for the line's end.
+    pub(crate) fn wait(mut self) -> Ended {
+        loop {
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            if let Some(fd) = self.fd() {
+                // Whatever comes of it, the end is looked for again.
+                let _ = rustix::event::poll(&mut [PollFd::new(&fd, PollFlags::IN)], None);
             }
         }
     }

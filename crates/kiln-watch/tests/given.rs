@@ -1,31 +1,13 @@
 //! What a command is given that cannot have mattered to it may be otherwise when its answer is given
 //! again; whatever may have mattered may not.
 
+#[macro_use]
 mod common;
 
 use std::fs;
 
-use common::{Asker, Came, Temp, can_watch, env, shell};
+use common::{Came, env, shell};
 use kiln_watch::{Sink, Why, watch};
-
-fn place() -> Option<(Temp, Asker)> {
-    if !can_watch() {
-        return None;
-    }
-    let temp = Temp::new();
-    fs::create_dir(temp.path("work")).unwrap();
-    let asker = Asker::new(&temp.path("store"), &temp.path("work"));
-    Some((temp, asker))
-}
-
-macro_rules! place {
-    () => {
-        match place() {
-            Some(place) => place,
-            None => return,
-        }
-    };
-}
 
 const TRY: &str = "if gcc -Werror -Wno-unused -c -x c /dev/null -o /dev/null; then echo y; fi";
 

@@ -1,69 +1,22 @@
 //! A cache that lies is worse than none: each way in which the world can change under a kept answer
 //! is a test here, with real commands.
 
+#[macro_use]
 mod common;
 
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use common::{Asker, Came, Temp, can_watch, run};
+use common::{Came, Stamped, run};
 use kiln_watch::{Eye, Identity, RealEye, Seen, Why};
 
-/// A store and a directory to work in.
-fn place() -> Option<(Temp, Asker)> {
-    if !can_watch() {
-        return None;
-    }
-    let temp = Temp::new();
-    fs::create_dir(temp.path("work")).unwrap();
-    let asker = Asker::new(&temp.path("store"), &temp.path("work"));
-    Some((temp, asker))
-}
-
-macro_rules! place {
-    () => {
-        match place() {
-            Some(place) => place,
-            None => return,
-        }
-    };
-}
-
-/// Looks at real files but tells the stamps of the first look for ever: a file system whose clock
-/// stands still.
-struct Frozen(std::sync::Mutex<Looks>);
-
-type Looks = std::collections::HashMap<(Vec<u8>, bool), Result<Identity, i32>>;
-
-impl Frozen {
-    fn new() -> Self {
-        Frozen(std::sync::Mutex::default())
-    }
-}
-
-impl Eye for Frozen {
-    fn identity(&self, path: &[u8], follow: bool) -> Result<Identity, i32> {
-        let mut known = self.0.lock().unwrap();
+/// Tells the stamps of the first look for ever: a file system whose clock stands still.
+fn frozen() -> impl Eye {
+    let known = std::sync::Mutex::<std::collections::HashMap<_, _>>::default();
+    Stamped(move |path: &[u8], follow| {
+        let mut known = known.lock().unwrap();
         *known.entry((path.to_vec(), follow)).or_insert_with(|| RealEye.identity(path, follow))
-    }
-    fn contents(&self, path: &[u8]) -> Result<u128, i32> {
-        RealEye.contents(path)
-    }
-    fn names(&self, path: &[u8]) -> Result<u128, i32> {
-        RealEye.names(path)
-    }
-    fn link(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
-        RealEye.link(path)
-    }
-    fn real(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
-        RealEye.real(path)
-    }
-    fn access(&self, path: &[u8], mode: u8) -> i32 {
-        RealEye.access(path, mode)
-    }
-    fn now(&self) -> i64 {
-        RealEye.now()
-    }
+    })
 }
 
 #[test]
@@ -167,7 +120,7 @@ fn compiler_path_leads_to_another_assembler() {
 fn edit_within_one_tick_and_of_the_same_size() {
     let (temp, mut asker) = place!();
     let path = temp.write("work/x.h", "one\n");
-    let frozen = Frozen::new();
+    let frozen = frozen();
     assert_eq!(asker.ask_with("cat x.h", &frozen), ("one\n".into(), Came::Fresh));
     // What was recorded are the stamps that the frozen clock goes on to tell.
     assert_eq!(asker.ask_with("cat x.h", &frozen), ("one\n".into(), Came::Kept));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use kiln_watch::{
-    Answer, Checker, Command, Eye, Found, Opaque, Question, RealEye, Sink, Source, Store,
+    Answer, Checker, Command, Eye, Found, Identity, Opaque, Question, RealEye, Sink, Source, Store,
     Surroundings, Watched, watch,
 };
 
@@ -194,5 +194,54 @@ impl Asker {
         let (answer, came) = self.ask(text);
         assert_eq!(came, Came::Fresh, "{text}");
         answer
+    }
+}
+
+/// A store and a directory to work in; nothing where no process may be watched.
+pub fn place() -> Option<(Temp, Asker)> {
+    if !can_watch() {
+        return None;
+    }
+    let temp = Temp::new();
+    fs::create_dir(temp.path("work")).unwrap();
+    let asker = Asker::new(&temp.path("store"), &temp.path("work"));
+    Some((temp, asker))
+}
+
+/// [`place()`], or the end of the test.
+#[allow(unused_macros)]
+macro_rules! place {
+    () => {
+        match common::place() {
+            Some(place) => place,
+            None => return,
+        }
+    };
+}
+
+/// Looks at real files, but has stamps of its own for them.
+pub struct Stamped<F>(pub F);
+
+impl<F: Fn(&[u8], bool) -> Result<Identity, i32> + Send + Sync> Eye for Stamped<F> {
+    fn identity(&self, path: &[u8], follow: bool) -> Result<Identity, i32> {
+        (self.0)(path, follow)
+    }
+    fn contents(&self, path: &[u8]) -> Result<u128, i32> {
+        RealEye.contents(path)
+    }
+    fn names(&self, path: &[u8]) -> Result<u128, i32> {
+        RealEye.names(path)
+    }
+    fn link(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
+        RealEye.link(path)
+    }
+    fn real(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
+        RealEye.real(path)
+    }
+    fn access(&self, path: &[u8], mode: u8) -> i32 {
+        RealEye.access(path, mode)
+    }
+    fn now(&self) -> i64 {
+        RealEye.now()
     }
 }

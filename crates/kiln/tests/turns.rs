@@ -156,8 +156,8 @@ fn a_signal_ends_the_waiting() {
     until(|| place.begun("one") == 1);
     let mut second = place.start("one", &["GO=go2"]);
     until(|| waits(&place, &place.0.join("one")));
-    let id = second.id().to_string();
-    assert!(Command::new("kill").arg(id).status().unwrap().success());
+    let kill = format!("kill {}", second.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     assert!(!second.wait().unwrap().success());
     assert_eq!(place.begun("one"), 1);
     let_go(&place, "one", "go1");

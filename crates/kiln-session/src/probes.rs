@@ -41,11 +41,11 @@ pub struct Answers {
     recording: Option<Arc<Recording>>,
 }
 
-/// How many commands a run watches for the sake of later runs. Watching costs a command about half its
+/// How many commands a run watches for the sake of later runs. Watching costs a command more than half its
 /// time, and no run is to be slower for it than make would be. Each answer that was known saves more
 /// than watching another command costs, and lets one more be watched; a command that is asked for
 /// twice in one run is watched in any case, since that pays at once.
-const FOR_LATER: usize = 1;
+const FOR_LATER: usize = 3;
 
 struct Inner {
     /// How many commands may still be watched for later runs.

@@ -243,6 +243,9 @@ pub fn lists_variables(text: &[u8]) -> bool {
     if contains(text, b"${!") {
         return true;
     }
+    // A part of an option (`-Wunused-but-set-variable`) is no command; only an expansion could make one
+    // of such a part.
+    let expands = contains(text, b"${");
     let mut at = 0;
     while at < text.len() {
         if !is_lettered(text[at]) {
@@ -251,6 +254,10 @@ pub fn lists_variables(text: &[u8]) -> bool {
         }
         let length = text[at..].iter().take_while(|b| is_lettered(**b)).count();
         let (word, rest) = (&text[at..at + length], &text[at + length..]);
+        if !expands && (text[..at].ends_with(b"-") || rest.starts_with(b"-")) {
+            at += length;
+            continue;
+        }
         if LISTS.iter().any(|w| w.as_bytes() == word) {
             return true;
         }
@@ -331,12 +338,28 @@ mod tests {
 
     #[test]
     fn lists_are_known() {
-        for text in ["set", "x | set | y", "set;", "env", "A=1 env x", "export", "${!K*}", "set x"]
-        {
+        for text in [
+            "set",
+            "x | set | y",
+            "set;",
+            "env",
+            "A=1 env x",
+            "export",
+            "${!K*}",
+            "set x",
+            "${x-set}",
+        ] {
             assert!(lists_variables(text.as_bytes()), "{text}");
         }
-        for text in ["set -e; :", "set -- $x", "gcc -foffset", "environment", "$setting", "offset"]
-        {
+        for text in [
+            "set -e; :",
+            "set -- $x",
+            "gcc -foffset",
+            "environment",
+            "$setting",
+            "offset",
+            "cc -Wunused-but-set-variable",
+        ] {
             assert!(!lists_variables(text.as_bytes()), "{text}");
         }
     }

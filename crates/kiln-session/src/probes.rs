@@ -18,10 +18,9 @@ use kiln_exec::{Done, Ended, Probes, RecipeCommand};
 use kiln_make::{ShellResult, Stream};
 use kiln_watch::fact::Why;
 use kiln_watch::{
-    Answer, Checker, Command, Found, Key, Observations, Opaque, Query, Question, RealEye, Runs,
-    Sink, Source, Store, Surroundings, Watched, is_found, stream_kind, watch,
+    Answer, Checker, Command, Found, Observations, Opaque, Query, Question, RealEye, Runs, Sink,
+    Source, Store, Surroundings, Watched, is_found, stream_kind, watch,
 };
-use rustc_hash::FxHashSet;
 
 use crate::record::{self, Recording};
 
@@ -42,16 +41,13 @@ pub struct Answers {
 }
 
 /// How many commands a run watches for the sake of later runs. Watching costs a command more than half its
-/// time, and no run is to be slower for it than make would be. Each answer that was known saves more
-/// than watching another command costs, and lets one more be watched; a command that is asked for
-/// twice in one run is watched in any case, since that pays at once.
+/// time, on a busy machine more than all of it, and no run is to be slower for it than make would be. Two
+/// answers that were known save more than watching another command costs.
 const FOR_LATER: usize = 3;
 
 struct Inner {
-    /// How many commands may still be watched for later runs.
-    for_later: usize,
-    /// Commands that this run has asked for.
-    asked: FxHashSet<Key>,
+    /// What may still be spent on watching: one for each known answer, and watching takes two.
+    credit: usize,
     store: Store,
     checker: Checker<'static>,
 }
@@ -61,8 +57,7 @@ impl Answers {
     #[must_use]
     pub fn open(dir: &Path, recording: Option<Arc<Recording>>, around: Surroundings) -> Self {
         let inner = Inner {
-            for_later: FOR_LATER,
-            asked: FxHashSet::default(),
+            credit: 2 * FOR_LATER,
             store: Store::open(dir, MOST),
             checker: Checker::new(&RealEye),
         };
@@ -214,17 +209,15 @@ impl Answers {
                 if let Some(recording) = self.recording() {
                     recording.rests_on(seen);
                 }
-                // What was saved by it can be spent on watching another.
-                self.inner().for_later += 1;
+                // What was saved by two can be spent on watching another.
+                self.inner().credit += 1;
                 return Some(ShellResult { output: answer.stdout, status: answer.status });
             }
             Known::Run => return None,
             Known::Watch if self.refused.load(Ordering::Relaxed) => return None,
             Known::Watch => {
                 let mut inner = self.inner();
-                if inner.asked.insert(query.key) {
-                    inner.for_later = inner.for_later.checked_sub(1)?;
-                }
+                inner.credit = inner.credit.checked_sub(2)?;
             }
         }
         let streams = Streams {

@@ -13,10 +13,13 @@ use kiln_watch::{Eye, Identity, RealEye, Seen, Why};
 /// Tells the stamps of the first look for ever: a file system whose clock stands still.
 fn frozen() -> impl Eye {
     let known = std::sync::Mutex::<std::collections::HashMap<_, _>>::default();
-    Stamped(move |path: &[u8], follow| {
-        let mut known = known.lock().unwrap();
-        *known.entry((path.to_vec(), follow)).or_insert_with(|| RealEye.identity(path, follow))
-    })
+    Stamped(
+        move |path: &[u8], follow| {
+            let mut known = known.lock().unwrap();
+            *known.entry((path.to_vec(), follow)).or_insert_with(|| RealEye.identity(path, follow))
+        },
+        0,
+    )
 }
 
 #[test]
@@ -193,31 +196,8 @@ fn fresh_files_are_checked_by_content_and_then_believed() {
         .unwrap();
     assert!(matches!(fact.seen, Seen::Contents { hash: Some(_), settled: false, .. }), "{fact:?}");
     // Seen later, the same stamps are old enough, and the fact is told anew with that.
-    struct Later;
-    impl Eye for Later {
-        fn identity(&self, path: &[u8], follow: bool) -> Result<Identity, i32> {
-            RealEye.identity(path, follow)
-        }
-        fn contents(&self, path: &[u8]) -> Result<u128, i32> {
-            RealEye.contents(path)
-        }
-        fn names(&self, path: &[u8]) -> Result<u128, i32> {
-            RealEye.names(path)
-        }
-        fn link(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
-            RealEye.link(path)
-        }
-        fn real(&self, path: &[u8]) -> Result<Vec<u8>, i32> {
-            RealEye.real(path)
-        }
-        fn access(&self, path: &[u8], mode: u8) -> i32 {
-            RealEye.access(path, mode)
-        }
-        fn now(&self) -> i64 {
-            RealEye.now() + 3_600_000_000_000
-        }
-    }
-    let mut checker = kiln_watch::Checker::new(&Later);
+    let later = Stamped(|path: &[u8], follow| RealEye.identity(path, follow), 3_600_000_000_000);
+    let mut checker = kiln_watch::Checker::new(&later);
     match checker.verdict(fact) {
         kiln_watch::check::Verdict::Refreshed(Seen::Contents { settled: true, .. }) => {}
         other => panic!("{other:?}"),

@@ -11,12 +11,15 @@ const SECOND: i64 = 1_000_000_000;
 
 /// Sees files as over a network: times in whole seconds, and of another machine's clock.
 fn coarse() -> impl Eye {
-    Stamped(|path: &[u8], follow| {
-        let id = RealEye.identity(path, follow)?;
-        // Both edits of the test fall into one second.
-        let when = (RealEye.now() / (30 * SECOND) - 1) * 30 * SECOND;
-        Ok(Identity { mtime: when, ctime: when, ..id })
-    })
+    Stamped(
+        |path: &[u8], follow| {
+            let id = RealEye.identity(path, follow)?;
+            // Both edits of the test fall into one second.
+            let when = (RealEye.now() / (30 * SECOND) - 1) * 30 * SECOND;
+            Ok(Identity { mtime: when, ctime: when, ..id })
+        },
+        0,
+    )
 }
 
 #[test]

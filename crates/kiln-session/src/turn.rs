@@ -94,7 +94,7 @@ impl Turns {
     fn try_lock(&self, dir: &Path) -> Result<File, Option<i32>> {
         let place = self.dir.as_deref().ok_or(None)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(place).map_err(|_| None)?;
-        let path = place.join(format!("{:032x}", xxh3_128(dir.as_os_str().as_bytes())));
+        let path = lock_file(place, dir);
         let mut file = File::options()
             .read(true)
             .write(true)
@@ -137,10 +137,14 @@ impl Drop for Turn {
         }
         let ended = held.remove(&self.dir);
         if let (Some(place), Some(Held { file: Some(_), .. })) = (&self.turns.dir, &ended) {
-            let name = format!("{:032x}", xxh3_128(self.dir.as_os_str().as_bytes()));
-            let _ = fs::remove_file(place.join(name));
+            let _ = fs::remove_file(lock_file(place, &self.dir));
         }
     }
+}
+
+/// The file whose lock is that of a directory.
+fn lock_file(place: &Path, dir: &Path) -> PathBuf {
+    place.join(format!("{:032x}", xxh3_128(dir.as_os_str().as_bytes())))
 }
 
 /// Whether a process is above this one.

@@ -64,6 +64,11 @@ fn goes_up(path: &[u8]) -> bool {
     path.split(|b| *b == b'/').any(|part| part == b"..")
 }
 
+/// Whether a path leads into a directory.
+pub(crate) fn is_below(path: &[u8], dir: &[u8]) -> bool {
+    path.len() > dir.len() && path.starts_with(dir) && path[dir.len()] == b'/'
+}
+
 fn parent(path: &[u8]) -> &[u8] {
     match path.iter().rposition(|b| *b == b'/') {
         Some(0) | None => b"/",
@@ -301,9 +306,7 @@ impl Ledger {
         }
         let is_passing = |path: &[u8]| {
             let path = clean(path);
-            let passing = passing.iter().filter(|_| !goes_up(&path));
-            let mut passing = passing;
-            passing.any(|p| path.starts_with(p) && (path.len() == p.len() || path[p.len()] == b'/'))
+            !goes_up(&path) && passing.iter().any(|p| path == *p || is_below(&path, p))
         };
         let changed_in = |dir: &[u8]| {
             let dir = clean(dir);

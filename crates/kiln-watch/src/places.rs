@@ -7,7 +7,7 @@
 use crate::check::Checker;
 use crate::eye::Kind;
 use crate::fact::{Fact, Seen};
-use crate::ledger::clean;
+use crate::ledger::{clean, is_below};
 use crate::programs::contains;
 use crate::store::Answer;
 
@@ -82,10 +82,6 @@ pub fn tells(output: &[u8], dir: &[u8]) -> bool {
         if part.len() < SHORT { word(part) } else { contains(output, part) }
     };
     dir.split(|b| *b == b'/').any(|part| !part.is_empty() && told(part))
-}
-
-fn is_below(path: &[u8], dir: &[u8]) -> bool {
-    path.len() > dir.len() && path.starts_with(dir) && path[dir.len()] == b'/'
 }
 
 /// What a fact comes to where `from` is `to`: nothing more if it does not bear on the directory, the

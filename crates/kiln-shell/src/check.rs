@@ -14,6 +14,7 @@ pub(crate) enum Builtin {
     Colon,
     Continue,
     Echo,
+    Exec,
     Exit,
     Export,
     False,
@@ -34,6 +35,7 @@ impl Builtin {
             Builtin::Break
                 | Builtin::Colon
                 | Builtin::Continue
+                | Builtin::Exec
                 | Builtin::Exit
                 | Builtin::Export
                 | Builtin::Set
@@ -57,7 +59,7 @@ const BUILTINS: &[(&[u8], Option<Builtin>)] = &[
     (b"continue", Some(Builtin::Continue)),
     (b"echo", Some(Builtin::Echo)),
     (b"eval", None),
-    (b"exec", None),
+    (b"exec", Some(Builtin::Exec)),
     (b"exit", Some(Builtin::Exit)),
     (b"export", Some(Builtin::Export)),
     (b"false", Some(Builtin::False)),
@@ -221,6 +223,10 @@ pub(crate) fn simple(simple: &Simple) -> Result<()> {
             if arguments.len() > 1 || !arguments.iter().all(digits) {
                 return Err(Declined("break or continue with a value"));
             }
+        }
+        // A program in the shell's place, and variables for it, are dash's to deal with.
+        Builtin::Exec if !arguments.is_empty() || !simple.assigns.is_empty() => {
+            return Err(Declined("exec of a program"));
         }
         Builtin::Pwd if !arguments.is_empty() => return Err(Declined("pwd with options")),
         _ => {}

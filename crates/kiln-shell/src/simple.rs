@@ -44,7 +44,10 @@ impl Shell {
             (false, Some(builtin)) => self.builtin(builtin, &arguments)?,
             (false, None) => self.program(arguments).await?,
         };
-        self.fds = before;
+        // `exec` without a program is there for its redirections: they stay.
+        if builtin != Some(Builtin::Exec) {
+            self.fds = before;
+        }
         while let Some(variable) = saved.pop() {
             self.vars.restore(variable);
         }

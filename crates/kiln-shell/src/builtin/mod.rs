@@ -26,7 +26,7 @@ impl Shell {
         let arguments = &argv[1..];
         let mut output = Vec::new();
         let ended: Ended = match builtin {
-            Builtin::Colon | Builtin::True => Ok(0),
+            Builtin::Colon | Builtin::Exec | Builtin::True => Ok(0),
             Builtin::False => Ok(1),
             Builtin::Echo => {
                 output = echo::echo(arguments);

@@ -5,6 +5,7 @@
 use kiln_base::{Loc, text};
 
 use crate::Make;
+use crate::value::Value;
 use crate::var::{Origin, VarId};
 
 /// What stands before the one name that a call asks about.
@@ -29,7 +30,7 @@ impl Make {
                 return None;
             }
             let scope = self.vars.global_link();
-            let value = value.as_slice();
+            let value = Value::shared(&value, &mut self.pieces);
             let v = self.define_in(scope, name, value, Origin::File, false, Some(loc));
             let var = &mut self.vars[v];
             var.append = false;

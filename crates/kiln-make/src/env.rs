@@ -163,7 +163,7 @@ impl Make {
                 let scope = f.and_then(|f| self.files[f].variables);
                 self.expand_recursive(v, scope, &mut value)?;
             } else {
-                value.extend_from_slice(&var.value);
+                var.value.append_to(&mut value);
             }
             let name = self.names.bytes(id);
             match name {

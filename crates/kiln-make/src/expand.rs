@@ -247,11 +247,11 @@ impl Make {
     fn value_into(&mut self, v: VarId, out: &mut Vec<u8>) -> Result<()> {
         let var = &self.vars[v];
         if !var.recursive {
-            out.extend_from_slice(&var.value);
+            var.value.append_to(out);
             return Ok(());
         }
         if !var.append && var.template.is_none() && memchr::memchr(b'$', &var.value).is_none() {
-            out.extend_from_slice(&var.value);
+            var.value.append_to(out);
             return Ok(());
         }
         self.expand_recursive(v, None, out)
@@ -351,7 +351,7 @@ impl Make {
             out.push(b' ');
         }
         if !self.vars[v].recursive {
-            out.extend_from_slice(&self.vars[v].value);
+            self.vars[v].value.append_to(out);
             return Ok(());
         }
         let t = self.template(v);

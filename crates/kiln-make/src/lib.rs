@@ -25,6 +25,7 @@ mod limits;
 mod lines;
 pub mod make;
 pub mod options;
+mod pieces;
 mod print;
 pub mod read;
 mod record;

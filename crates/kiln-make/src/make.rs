@@ -11,6 +11,7 @@ use crate::dir::Dirs;
 use crate::filetable::FileTable;
 use crate::host::Stream;
 use crate::options::debug;
+use crate::pieces::Pool;
 use crate::var::{Export, GLOBAL, Origin, Variables};
 use crate::vpath::Vpath;
 use crate::{Host, Options};
@@ -95,6 +96,8 @@ pub struct Make {
     /// The count of changes for which `.VARIABLES` was made.
     pub(crate) variables_listed: u64,
     pub(crate) wait_warned: (bool, bool),
+    /// The pieces of long values.
+    pub(crate) pieces: Pool,
     /// The last long list of plain names, and the names.
     pub(crate) last_list: Option<ListTaken>,
     /// The target of the last plain rule line.
@@ -220,6 +223,7 @@ impl Make {
             variables_listed: 0,
             wait_warned: (false, false),
             last_plain_target: None,
+            pieces: Pool::default(),
             last_list: None,
         }
     }

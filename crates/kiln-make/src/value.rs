@@ -1,7 +1,12 @@
-//! The value of a variable: bytes, of which a few are kept without memory of their own. Most values
-//! of a kernel's configuration are one letter. It knows nothing of what the bytes mean.
+//! The value of a variable: bytes, of which a few are kept without memory of their own, and many may be
+//! kept in pieces that other values have too. Most values of a kernel's configuration are one letter;
+//! the lists of what a module's objects depend on are long and much alike. It knows nothing of what the
+//! bytes mean.
 
 use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::pieces::{Pieces, Pool};
 
 /// How many bytes need no memory of their own.
 const SHORT: usize = 15;
@@ -10,11 +15,12 @@ const SHORT: usize = 15;
 #[derive(Clone, Debug)]
 pub struct Value(Kept);
 
-/// How they are kept. Both are as large as a vector.
+/// How they are kept. All are as large as a vector.
 #[derive(Clone, Debug)]
 enum Kept {
     Short(u8, [u8; SHORT]),
     Long(Vec<u8>),
+    Shared(Rc<Pieces>),
 }
 
 impl Value {
@@ -24,12 +30,39 @@ impl Value {
         Value(Kept::Short(0, [0; SHORT]))
     }
 
-    /// The bytes.
+    /// Bytes that are likely to have much in common with others in the pool.
+    #[must_use]
+    pub(crate) fn shared(bytes: &[u8], pool: &mut Pool) -> Self {
+        match pool.pieces(bytes) {
+            Some(pieces) => Value(Kept::Shared(Rc::new(pieces))),
+            None => Value::from(bytes),
+        }
+    }
+
+    /// The bytes. Those in pieces are put together for this, and stay so.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
             Kept::Short(n, bytes) => &bytes[..usize::from(*n).min(SHORT)],
             Kept::Long(bytes) => bytes,
+            Kept::Shared(pieces) => pieces.whole(),
+        }
+    }
+
+    /// Appends the bytes to a text; those in pieces stay so.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match &self.0 {
+            Kept::Shared(pieces) => pieces.append_to(out),
+            _ => out.extend_from_slice(self.as_slice()),
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Kept::Shared(pieces) => pieces.is_empty(),
+            _ => self.as_slice().is_empty(),
         }
     }
 
@@ -38,6 +71,7 @@ impl Value {
         match &mut self.0 {
             Kept::Short(n, _) => *n = 0,
             Kept::Long(bytes) => bytes.clear(),
+            Kept::Shared(_) => *self = Value::new(),
         }
     }
 
@@ -57,6 +91,12 @@ impl Value {
                 }
             }
             Kept::Long(bytes) => bytes.extend_from_slice(more),
+            Kept::Shared(pieces) => {
+                let mut long = Vec::new();
+                pieces.append_to(&mut long);
+                long.extend_from_slice(more);
+                self.0 = Kept::Long(long);
+            }
         }
     }
 
@@ -64,7 +104,7 @@ impl Value {
     #[must_use]
     pub fn own_capacity(&self) -> usize {
         match &self.0 {
-            Kept::Short(..) => 0,
+            Kept::Short(..) | Kept::Shared(_) => 0,
             Kept::Long(bytes) => bytes.capacity(),
         }
     }

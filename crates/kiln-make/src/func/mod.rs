@@ -291,7 +291,7 @@ impl Make {
             Kind::Flavor => out.extend_from_slice(self.flavor_word(a)),
             Kind::Value => {
                 if let Some(v) = self.lookup_var(a) {
-                    out.extend_from_slice(&self.vars[v].value);
+                    self.vars[v].value.append_to(out);
                 }
             }
             Kind::Call => self.call(args, out)?,

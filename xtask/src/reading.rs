@@ -240,7 +240,11 @@ fn kernel(home: &Path, tree: &KernelTree, make: &Path) -> io::Result<Vec<Stage>>
         .arg(&tree.dir)
         .arg(format!("M={}", module.display()))
         .arg(format!("MAKE={}", wrapper.display()))
-        .env_remove("MAKEFLAGS")
+        // A person's environment, not cargo's: with its LD_LIBRARY_PATH each program that a makefile
+        // starts looks for libraries in hundreds of places, and each answer rests on all of these.
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", &home)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .output()?;

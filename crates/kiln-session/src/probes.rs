@@ -150,11 +150,12 @@ impl Answers {
     fn known(&self, query: &Query) -> Known {
         let mut inner = self.inner();
         let Inner { store, checker, .. } = &mut *inner;
-        match store.get(query, checker) {
-            Found::Stands(answer) => {
-                let seen = self.recording().and_then(|_| store.observations(query, checker));
-                Known::Answer(Box::new(answer), seen)
-            }
+        let (found, seen) = match self.recording() {
+            Some(_) => store.get_with_observations(query, checker),
+            None => (store.get(query, checker), None),
+        };
+        match found {
+            Found::Stands(answer) => Known::Answer(Box::new(answer), seen),
             Found::Opaque(_) => Known::Run,
             Found::Nothing | Found::Changed(_) => Known::Watch,
         }

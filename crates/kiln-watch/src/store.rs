@@ -88,7 +88,7 @@ pub struct Store {
     old: Contents,
     /// What is known of the old facts: only within one [`Checker`]'s life.
     verdicts: Vec<Option<Option<Changed>>>,
-    /// Which of the old facts [`Store::observations`] has told of.
+    /// Which of the old facts [`Store::get_with_observations`] has told of.
     told: Vec<bool>,
     /// The files among the old facts.
     readers: Vec<Option<Reader>>,
@@ -120,10 +120,10 @@ impl From<Miss> for Found {
     }
 }
 
-/// Where an answer was found.
+/// Where an answer was found, and what it is.
 enum At {
     New(usize),
-    Old(u128),
+    Old(u128, Box<Parts>),
 }
 
 fn seconds() -> i64 {
@@ -159,63 +159,70 @@ impl Store {
     /// Answers a question, if the answer is known and stands. Facts that were checked once are not
     /// checked again until [`Store::forget_checks`].
     pub fn get(&mut self, query: &Query, checker: &mut Checker<'_>) -> Found {
-        let found = self.find(query, checker).map(|(at, _)| at);
-        self.names.rest();
-        match found {
-            Ok(At::New(at)) => match self.new.get(&query.key.0).and_then(|l| l.get(at)) {
-                Some((_, Kept { what: What::Answer { answer, .. }, .. })) => {
-                    Found::Stands(Answer { seen: Observations::default(), ..answer.clone() })
-                }
-                _ => Found::Nothing,
-            },
-            Ok(At::Old(id)) => match self.old.parts(id).map(|p| p.kept) {
-                Some(Kept { used, what: What::Answer { answer, .. }, .. }) => {
-                    if !(0..DAY).contains(&(seconds() - used)) {
-                        self.used.insert(id);
-                    }
-                    Found::Stands(answer)
-                }
-                _ => Found::Nothing,
-            },
-            Err(miss) => miss.into(),
-        }
+        self.look_up(query, checker, false).0
     }
 
-    /// What an answer that stands rested on, without the old facts that this has told of before: for who
-    /// records a whole run that used it. Forty probes of one compiler rest on the same files.
-    #[must_use]
-    pub fn observations(
+    /// As [`Store::get`], and what an answer that stands rested on, without the old facts that this has
+    /// told of before: for who records a whole run that used it. Forty probes of one compiler rest on the
+    /// same files.
+    pub fn get_with_observations(
         &mut self,
         query: &Query,
         checker: &mut Checker<'_>,
-    ) -> Option<Observations> {
-        let (at, moved) = self.find(query, checker).ok()?;
-        let kept = match at {
-            At::New(at) => self.new.get(&query.key.0)?.get(at)?.1.clone(),
-            At::Old(id) => self.untold(id, &query.given.places)?,
+    ) -> (Found, Option<Observations>) {
+        self.look_up(query, checker, true)
+    }
+
+    fn look_up(
+        &mut self,
+        query: &Query,
+        checker: &mut Checker<'_>,
+        observed: bool,
+    ) -> (Found, Option<Observations>) {
+        let found = self.find(query, checker);
+        self.names.rest();
+        let (at, moved) = match found {
+            Ok(found) => found,
+            Err(miss) => return (miss.into(), None),
         };
-        let What::Answer { answer, places, .. } = kept.what else { return None };
-        let mut seen = answer.seen;
-        if places != query.given.places {
+        let here = &query.given.places;
+        let (what, facts) = match at {
+            At::New(at) => match self.new.get(&query.key.0).and_then(|l| l.get(at)) {
+                Some((_, kept)) => (kept.what.clone(), None),
+                None => return (Found::Nothing, None),
+            },
+            At::Old(id, parts) => {
+                let Parts { kept, facts, .. } = *parts;
+                if !(0..DAY).contains(&(seconds() - kept.used)) {
+                    self.used.insert(id);
+                }
+                (kept.what, Some(facts))
+            }
+        };
+        let What::Answer { mut answer, places, .. } = what else { return (Found::Nothing, None) };
+        let mut seen = std::mem::take(&mut answer.seen);
+        if !observed {
+            return (Found::Stands(answer), None);
+        }
+        let told =
+            facts.is_none_or(|facts| self.tell(&facts, places != *here, &mut seen.facts).is_some());
+        if places != *here {
             let there = |f: &Fact| places.iter().any(|p| crate::ledger::clean(&f.path) == *p);
             seen.facts.retain(|f| !there(f));
             seen.facts.extend(moved);
         }
-        Some(seen)
+        (Found::Stands(answer), told.then_some(seen))
     }
 
-    /// An old entry, with all its facts only if those of its directories are to be told anew.
-    fn untold(&mut self, id: u128, here: &[Vec<u8>]) -> Option<Kept> {
-        let Parts { mut kept, facts, .. } = self.old.parts(id)?;
+    /// Adds the old facts that were not told of before, or all of them.
+    fn tell(&mut self, numbers: &[usize], all: bool, facts: &mut Vec<Fact>) -> Option<()> {
         self.told.resize(self.old.facts.len(), false);
-        if let What::Answer { answer, places, .. } = &mut kept.what {
-            for number in facts {
-                if places != here || !std::mem::replace(self.told.get_mut(number)?, true) {
-                    answer.seen.facts.push(self.old.fact(number)?);
-                }
+        for &number in numbers {
+            if all || !std::mem::replace(self.told.get_mut(number)?, true) {
+                facts.push(self.old.fact(number)?);
             }
         }
-        Some(kept)
+        Some(())
     }
 
     /// Finds an answer that stands and was given under settings that cannot make a difference. Also
@@ -253,9 +260,9 @@ impl Store {
             }
         }
         for id in self.old.by_key.get(&query.key.0).cloned().unwrap_or_default() {
-            let Some(Parts { kept, facts, env }) = self.old.parts(id) else { continue };
-            match self.suits_old(&kept, &facts, env, query, checker) {
-                Ok(moved) => return Ok((At::Old(id), moved)),
+            let Some(parts) = self.old.parts(id) else { continue };
+            match self.suits_old(&parts, query, checker) {
+                Ok(moved) => return Ok((At::Old(id, Box::new(parts)), moved)),
                 Err(Miss::Nothing) => {}
                 Err(other) => found = other,
             }
@@ -265,9 +272,7 @@ impl Store {
 
     fn suits_old(
         &mut self,
-        kept: &Kept,
-        numbers: &[usize],
-        env: usize,
+        Parts { kept, facts: numbers, env }: &Parts,
         query: &Query,
         checker: &mut Checker<'_>,
     ) -> Result<Vec<Fact>, Miss> {
@@ -281,7 +286,7 @@ impl Store {
         if let Some(effect) = answer.seen.effects.first() {
             return Err(Miss::Changed(Changed { path: effect.path.clone(), how: EFFECT }));
         }
-        let differing = self.differing(env, &query.given).ok_or(Miss::Nothing)?;
+        let differing = self.differing(*env, &query.given).ok_or(Miss::Nothing)?;
         if !query.given.suits(streams, answer.seen.asks, &differing) {
             return Err(Miss::Nothing);
         }

@@ -83,11 +83,10 @@ fn answers_come_back_whole() {
         (found.status, &found.stdout[..], &found.stderr[..]),
         (256, &b"out of one"[..], &b"err of one"[..])
     );
-    assert_eq!(
-        store.observations(&query(1), &mut Checker::new(&RealEye)).unwrap(),
-        answer("one", &temp.path("one")).seen
-    );
-    assert_eq!(store.observations(&query(9), &mut Checker::new(&RealEye)), None);
+    let mut seen = |n| store.get_with_observations(&query(n), &mut Checker::new(&RealEye)).1;
+    assert_eq!(seen(1).unwrap(), answer("one", &temp.path("one")).seen);
+    assert!(seen(1).unwrap().facts.is_empty(), "they were told of");
+    assert_eq!(seen(9), None);
     assert_eq!(get(&mut store, 4), Found::Nothing);
     assert!(matches!(get(&mut store, 9), Found::Opaque(o) if o.why == Why::Program));
     fs::write(temp.path("one"), "eno").unwrap();

@@ -1,6 +1,7 @@
 //! Notes what Kiln itself looks at: a [`Sys`] around another one, whose every answer becomes a fact
 //! of the same kind as a watched command's. It knows nothing of what the answers are used for.
 
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,12 +26,44 @@ enum Asked {
     Enter,
 }
 
+/// What was told of a path, and which question that answered.
+struct Note {
+    path: Box<[u8]>,
+    asked: Asked,
+    seen: Seen,
+}
+
 #[derive(Default)]
 struct Notes {
-    facts: FxHashMap<(Vec<u8>, Asked), Seen>,
-    order: Vec<(Vec<u8>, Asked)>,
+    /// Each question once, in the order in which they were asked.
+    facts: Vec<Note>,
+    /// Where a question stands in `facts`, by its hash or the next number that was free.
+    places: FxHashMap<u64, u32>,
     wrote: Vec<Vec<u8>>,
     opaque: Option<Opaque>,
+}
+
+impl Notes {
+    /// Where a question stands, or the number under which it belongs.
+    fn place(&self, path: &[u8], asked: Asked) -> Result<&Note, u64> {
+        let mut hasher = rustc_hash::FxHasher::default();
+        (path, asked).hash(&mut hasher);
+        let mut number = hasher.finish();
+        while let Some(note) = self.places.get(&number).and_then(|i| self.facts.get(*i as usize)) {
+            if note.asked == asked && *note.path == *path {
+                return Ok(note);
+            }
+            number = number.wrapping_add(1);
+        }
+        Err(number)
+    }
+
+    /// There will be nothing to keep, so what was noted is let go.
+    fn refuse(&mut self, opaque: Opaque) {
+        self.opaque.get_or_insert(opaque);
+        self.facts = Vec::new();
+        self.places = FxHashMap::default();
+    }
 }
 
 /// What all [`RecordingSys`] of a run note into.
@@ -80,7 +113,7 @@ impl Recorder {
     }
 
     fn is_known(&self, path: &[u8], asked: Asked) -> bool {
-        self.notes().facts.contains_key(&(path.to_vec(), asked))
+        self.notes().place(path, asked).is_ok()
     }
 
     /// Whether it is known already that the run's answer cannot be kept.
@@ -95,27 +128,30 @@ impl Recorder {
         if notes.opaque.is_some() {
             return;
         }
-        let key = (path, asked);
-        if let Some(before) = notes.facts.get(&key) {
-            let same = match (before, &seen) {
-                // The stamps may be read at another moment than the bytes; the bytes are what counts.
-                (Seen::Contents { hash: a, .. }, Seen::Contents { hash: b, .. }) => a == b,
-                (Seen::Names { hash: a, .. }, Seen::Names { hash: b, .. }) => a == b,
-                (a, b) => a == b,
-            };
-            if !same && notes.opaque.is_none() && !notes.wrote.contains(&key.0) {
-                notes.opaque = Some(Opaque::new(Why::Changed, key.0));
+        match notes.place(&path, asked) {
+            Ok(Note { seen: before, .. }) => {
+                let same = match (before, &seen) {
+                    // The stamps may be read at another moment than the bytes; the bytes are what counts.
+                    (Seen::Contents { hash: a, .. }, Seen::Contents { hash: b, .. }) => a == b,
+                    (Seen::Names { hash: a, .. }, Seen::Names { hash: b, .. }) => a == b,
+                    (a, b) => a == b,
+                };
+                if !same && !notes.wrote.contains(&path) {
+                    notes.refuse(Opaque::new(Why::Changed, path));
+                }
             }
-            return;
+            Err(number) => {
+                let at = notes.facts.len() as u32;
+                notes.facts.push(Note { path: path.into_boxed_slice(), asked, seen });
+                notes.places.insert(number, at);
+            }
         }
-        notes.order.push(key.clone());
-        notes.facts.insert(key, seen);
     }
 
     /// Notes that something else makes this run one that cannot be answered from what was seen: an
     /// opaque command, a question to the clock.
     pub fn refuse(&self, opaque: Opaque) {
-        self.notes().opaque.get_or_insert(opaque);
+        self.notes().refuse(opaque);
     }
 
     /// Everything that was told, each thing once, if it still stands. What the run wrote is among the
@@ -130,17 +166,17 @@ impl Recorder {
         }
         let now = self.eye.now();
         let mut checker = Checker::new(&*self.eye);
-        let mut facts = Vec::with_capacity(notes.order.len());
-        for key in &notes.order {
-            let Some(seen) = notes.facts.get(key) else { continue };
+        let mut facts = Vec::with_capacity(notes.facts.len());
+        for Note { path, seen, .. } in &notes.facts {
+            let path = path.to_vec();
             // A file from the future is one from the past tomorrow, and make says so then and now.
             if let Seen::Status { was: Ok(Status { content: Some((_, mtime)), .. }), .. } = seen
                 && *mtime > now
             {
-                return Err(Opaque::new(Why::File, key.0.clone()));
+                return Err(Opaque::new(Why::File, path));
             }
-            let fact = Fact { path: key.0.clone(), seen: seen.clone() };
-            if !notes.wrote.contains(&key.0)
+            let fact = Fact { path, seen: seen.clone() };
+            if !notes.wrote.contains(&fact.path)
                 && let Verdict::Fails(_) = checker.verdict(&fact)
             {
                 return Err(Opaque::new(Why::Changed, fact.path));
@@ -150,8 +186,8 @@ impl Recorder {
         let effect = |path: &Vec<u8>| Effect {
             path: path.clone(),
             before: matches!(
-                notes.facts.get(&(path.clone(), Asked::Stat)),
-                Some(Seen::Status { was: Ok(_), .. })
+                notes.place(path, Asked::Stat).map(|note| &note.seen),
+                Ok(Seen::Status { was: Ok(_), .. })
             ),
             after: self.eye.identity(path, false).ok().map(|id| Status::from(&id)),
         };
@@ -165,7 +201,9 @@ impl RecordingSys {
         if path.starts_with(b"/") {
             return path.to_vec();
         }
-        let mut whole = self.inner.dir().to_vec();
+        let dir = self.inner.dir();
+        let mut whole = Vec::with_capacity(dir.len() + 1 + path.len());
+        whole.extend_from_slice(dir);
         if !path.is_empty() {
             if whole != b"/" {
                 whole.push(b'/');

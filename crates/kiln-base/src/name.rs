@@ -66,8 +66,8 @@ impl Names {
         let factor = if old.len() < MANY { 4 } else { 2 };
         self.slots = vec![0; (old.len() * factor).max(FEW)];
         if old.is_empty() {
-            self.text.reserve(MANY * 12);
-            self.ends.reserve(MANY / 2);
+            self.text.reserve(MANY * 24);
+            self.ends.reserve(MANY);
         }
         let mask = self.slots.len() - 1;
         for s in old.into_iter().filter(|&s| s != 0) {

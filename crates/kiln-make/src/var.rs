@@ -222,7 +222,8 @@ impl Default for Variables {
         Variables {
             vars: Vec::with_capacity(ROOM),
             free: Vec::new(),
-            global: Vec::with_capacity(ROOM),
+            // Files have names, too.
+            global: Vec::with_capacity(2 * ROOM),
             global_names: Vec::with_capacity(ROOM),
             links: vec![Link { set: GLOBAL_SET, next: None, next_is_parent: false }],
             free_links: Vec::new(),

@@ -43,7 +43,8 @@ fn main() {
 /// Lays the functions that reading makefiles takes beside each other: the system maps a file in blocks
 /// of 64 KiB around what is touched, so what lies scattered costs memory and page faults in every start.
 /// A name that no longer exists matches nothing. Only the linker that comes with the compiler is asked,
-/// since not every other knows how to add to its own layout.
+/// since not every other knows how to add to its own layout. The names are those of the newer of the
+/// compiler's two ways to make them up, which `.cargo/config.toml` asks for.
 fn put_hot_functions_first(dir: &Path) {
     println!("cargo::rerun-if-changed={HOT}");
     println!("cargo::rerun-if-env-changed=RUSTC_LINKER");
@@ -69,7 +70,15 @@ fn put_hot_functions_first(dir: &Path) {
             None => format!("*(.text.{line}* .text.unlikely.{line}*)\n"),
         };
     }
-    script += "}\n} INSERT AFTER .text;\n";
+    script += "}\n} INSERT BEFORE .text;\n";
+    // Among the constants, what panics need and large tables that reading has no use for lie behind the
+    // others.
+    script += "SECTIONS {\n.gcc_except_table : {\n*(.gcc_except_table .gcc_except_table.*)\n}\n";
+    script += ".rodata.cold : {\n";
+    for tables in COLD {
+        script += &format!("{tables}\n");
+    }
+    script += "}\n} INSERT AFTER .eh_frame;\n";
     let file = dir.join("hot.ld");
     if std::fs::write(&file, script).is_ok() {
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", file.display());
@@ -78,6 +87,20 @@ fn put_hot_functions_first(dir: &Path) {
 
 /// The functions, in the order in which they are first called; the file says how it was made.
 const HOT: &str = "hot-functions.txt";
+
+/// Tables of the C library and of crates that reading makefiles does not call: alphabets, numbers with
+/// fractions, checksums, the kernel's tools. `_R` begins the names of the compiler's symbols.
+const COLD: [&str; 9] = [
+    "*libc.a:C-ctype.o(.rodata)",
+    "*libc.a:fpioconst.o(.rodata)",
+    "*(.rodata.lzma_crc*)",
+    "*(.rodata._R*13kiln_modtools*)",
+    "*(.rodata._R*9kiln_tree*)",
+    "*(.rodata._R*10serde_json* .rodata._R*4zmij*)",
+    "*(.rodata._R*7dec2flt* .rodata._R*7flt2dec*)",
+    "*(.rodata._R*11miniz_oxide* .rodata._R*6ruzstd*)",
+    "*(.rodata._R*12backtrace_rs* .rodata._R*5gimli*)",
+];
 
 /// What is linked in: all that the standard library needs of the system.
 const ARCHIVES: [&str; 3] = ["libc.a", "libm.a", "libgcc_eh.a"];

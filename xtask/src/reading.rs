@@ -244,7 +244,7 @@ fn kernel(home: &Path, tree: &KernelTree, make: &Path) -> io::Result<Vec<Stage>>
         // starts looks for libraries in hundreds of places, and each answer rests on all of these.
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("HOME", &home)
+        .env("HOME", home)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .output()?;

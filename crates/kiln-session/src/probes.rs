@@ -367,11 +367,22 @@ fn forget(inner: &mut Inner) {
     inner.checker.forget();
 }
 
+/// As much of a command as a list of answers shows: a compiler's is long, and all labels are read
+/// whenever answers are.
 fn label(argv: &[Vec<u8>]) -> Vec<u8> {
-    match argv {
+    const CHARACTERS: usize = 100;
+    let text = match argv {
         [_, flag, script] if flag == b"-c" => script.clone(),
         _ => argv.join(&b' '),
+    };
+    let words = text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
+    let mut line = words.collect::<Vec<_>>().join(&b' ');
+    // All but the first byte of a character in UTF-8 begin with the bits 10.
+    let mut characters = (0..line.len()).filter(|i| line[*i] & 0xc0 != 0x80);
+    if let Some(end) = characters.nth(CHARACTERS) {
+        line.truncate(end);
     }
+    line
 }
 
 /// Where a command's streams lead. Standard output that is `None` is a pipe, and part of the answer;

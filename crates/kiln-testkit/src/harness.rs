@@ -297,10 +297,10 @@ impl Harness {
                 Who::Reference => none,
                 Who::Subject => &self.subject_env,
             };
-            place.set_make(match turn {
-                Who::Reference => &self.reference,
-                Who::Subject => &self.subject,
-            })?;
+            match turn {
+                Who::Reference => place.set_make(&self.reference, false)?,
+                Who::Subject => place.set_make(&self.subject, true)?,
+            }
             let before = if case.writes { Stamps::take(&place.top)? } else { Stamps::default() };
             let start = Instant::now();
             let ran = setting(place, env, turn == Who::Reference).run(step)?;

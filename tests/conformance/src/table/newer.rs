@@ -67,6 +67,10 @@ pub fn cases() -> Vec<Case> {
             .run(MO),
         new("MO-after-a-build-beside-the-sources").build("").run(MO),
         new("MO-install").run(MO).run(&format!("{MO} modules_install INSTALL_MOD_PATH=$TOP/root")),
+        new("clean-and-modules")
+            .file("Kbuild", "obj-m := hello.o\n")
+            .build("")
+            .build("clean modules"),
         new("f-here")
             .run("make -f $KDIR/Makefile M=$DIR")
             .run("make -f $KDIR/Makefile M=$DIR")

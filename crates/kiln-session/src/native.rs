@@ -41,6 +41,9 @@ const TAKEN: [(&str, &[u8]); 6] = [
     ("resolve_btfids", b"tools/bpf/resolve_btfids/resolve_btfids"),
 ];
 
+/// The option of `kiln tool` that names the tree's own program, which cannot run here.
+pub const INSTEAD_OF: &[u8] = b"--instead-of";
+
 /// What is known of the trees' programs.
 pub struct Tools {
     /// The names that are taken over.
@@ -278,7 +281,8 @@ impl Native for Tools {
             }
         };
         let own = cannot.then(crate::command::tool_command)??;
-        Some(vec![own.into_os_string().into_vec(), b"tool".to_vec(), name.as_bytes().to_vec()])
+        let words = [b"tool", INSTEAD_OF, program, name.as_bytes()].map(<[u8]>::to_vec);
+        Some([vec![own.into_os_string().into_vec()], words.to_vec()].concat())
     }
 
     fn names(&self) -> Vec<&'static [u8]> {

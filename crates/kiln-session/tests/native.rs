@@ -193,6 +193,7 @@ fn a_program_that_cannot_run_here_is_done_without_and_that_is_said_once() {
         // In a shell line it is another command.
         let at = dir.path().as_os_str().as_bytes();
         let words = tools.instead(b"scripts/basic/fixdep", at).expect("other words");
-        assert_eq!(words[1..], [b"tool".to_vec(), b"fixdep".to_vec()]);
+        let expected = ["tool", "--instead-of", "scripts/basic/fixdep", "fixdep"];
+        assert_eq!(words[1..], expected.map(|w| w.as_bytes().to_vec()));
     }
 }

@@ -133,14 +133,19 @@ impl Place {
         single_pahole(&self.bin)
     }
 
-    /// Makes `make` in this place mean `program`.
+    /// Makes `make` in this place mean `program`; the program under test is there as `kiln`, too.
     ///
     /// # Errors
     /// Whatever the system says.
-    pub fn set_make(&self, program: &Path) -> io::Result<()> {
-        let link = self.bin.join("make");
-        let _ = fs::remove_file(&link);
-        symlink(program, link)
+    pub fn set_make(&self, program: &Path, subject: bool) -> io::Result<()> {
+        for (name, wanted) in [("make", true), ("kiln", subject)] {
+            let link = self.bin.join(name);
+            let _ = fs::remove_file(&link);
+            if wanted {
+                symlink(program, link)?;
+            }
+        }
+        Ok(())
     }
 
     /// The file that takes a step's output.

@@ -62,6 +62,7 @@ pub fn run(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
         }
         check_compiler(&described, words)?;
         check_mo(&described, words)?;
+        check_clean(&described, words)?;
         set.extend(foreign_btf(&described));
     }
     let dir = match (&work.output, target) {
@@ -183,6 +184,22 @@ fn check_mo(tree: &Description, words: &[OsString]) -> Result<(), String> {
     }
     eprintln!("kiln: what is built goes to {}", dir.display());
     Ok(())
+}
+
+/// From 6.13 on, `clean` together with another target makes the kernel write a Makefile into the
+/// module's directory, over one that is there; where that is what kbuild reads, it then calls itself
+/// without end.
+fn check_clean(tree: &Description, words: &[OsString]) -> Result<(), String> {
+    let targets = || words.iter().map(|w| w.as_bytes()).filter(|w| !w.contains(&b'='));
+    let both = targets().any(|t| t == b"clean") && targets().any(|t| t != b"clean");
+    if !both || tree.version.is_none_or(|v| v < [6, 13, 0]) {
+        return Ok(());
+    }
+    Err(format!(
+        "kernel {} writes a Makefile over yours where clean stands together with other targets\n  \
+         hint: kiln clean, and then kiln build with the others",
+        tree.release
+    ))
 }
 
 /// Trees that have gen-btf.sh make a module's type information with `resolve_btfids`, and there is no

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             let (verify, rest) = cli::take_verify(&args[2..]);
             people::make(rest, verify)
         }
-        Some(b"tool") if args.len() > 2 => tool::run(&args[2], &args[3..]),
+        Some(b"tool") if args.len() > 2 => tool::run(&args[2..]),
         _ => people::run(cli::Cli::parse()),
     }
 }

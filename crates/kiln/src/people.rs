@@ -1,6 +1,6 @@
 //! The commands for people: which one it is, and how it ends.
 
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use kiln_session::Exit;
@@ -25,8 +25,8 @@ pub fn run(cli: Cli) -> ExitCode {
             return make(&args.into_iter().map(OsStringExt::into_vec).collect::<Vec<_>>(), false);
         }
         Command::Tool { name, args } => {
-            let args: Vec<_> = args.into_iter().map(OsStringExt::into_vec).collect();
-            return crate::tool::run(name.as_bytes(), &args);
+            let words = std::iter::once(name).chain(args);
+            return crate::tool::run(&words.map(OsStringExt::into_vec).collect::<Vec<_>>());
         }
     };
     done.unwrap_or_else(|text| {

@@ -41,8 +41,9 @@ impl Place {
     /// A tree of which the beginning is a kernel's and the rest says that it was reached.
     fn tree(&self, version: [u32; 3]) -> String {
         let [a, b, c] = version;
-        let makefile =
-            format!("VERSION = {a}\nPATCHLEVEL = {b}\nSUBLEVEL = {c}\nall: ; @echo reached\n");
+        let makefile = format!(
+            "VERSION = {a}\nPATCHLEVEL = {b}\nSUBLEVEL = {c}\nall clean: ; @echo reached\n"
+        );
         self.put("tree/Makefile", &makefile);
         self.put("tree/scripts/Makefile.build", "");
         self.put(
@@ -187,6 +188,21 @@ fn the_kernels_own_output_directory_is_guarded() {
     let o = p.kiln(&["build", "src", "-k", &new, &mo]);
     assert!(o.status.success(), "{}", said(&o));
     assert!(said(&o).contains("what is built goes to") && said(&o).contains("reached"));
+}
+
+#[test]
+fn cleaning_and_building_at_once_is_refused_where_the_kernel_writes_over_a_makefile() {
+    let p = Place::new();
+    p.put("src/Kbuild", "obj-m := hello.o\n");
+    let old = p.tree([6, 12, 0]);
+    let both = ["clean", "all"];
+    let o = p.kiln(&["build", "src", "-k", &old, both[0], both[1]]);
+    assert!(said(&o).contains("reached"), "{}", said(&o));
+    let new = p.tree([7, 2, 0]);
+    let o = p.kiln(&["build", "src", "-k", &new, both[0], both[1]]);
+    assert_eq!(o.status.code(), Some(2));
+    assert!(said(&o).contains("kernel 7.2.0-test writes a Makefile over yours"), "{}", said(&o));
+    assert!(!said(&o).contains("reached"));
 }
 
 #[test]

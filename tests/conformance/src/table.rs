@@ -6,6 +6,7 @@ mod install;
 mod invocation;
 mod kbuild_files;
 mod newer;
+mod people;
 mod rebuilding;
 mod single_files;
 mod symbols;
@@ -184,6 +185,7 @@ pub fn cases() -> Vec<Case> {
         rebuilding::cases(),
         bad_input::cases(),
         newer::cases(),
+        people::cases(),
     ]
     .concat();
     for case in &mut all {

@@ -2,8 +2,9 @@
 
 use kiln_testkit::Case;
 
-/// Offers one symbol of each class.
-const OFFER: &str = "#include <linux/module.h>\n\
+/// Offers one symbol of each class. Newer kernels take a namespace as a string.
+const OFFER: &str = "#include <linux/module.h>\n#include <linux/version.h>\n\
+    #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)\n#define ROOM \"ROOM\"\n#endif\n\
     int plain(int a);\nint plain(int a) { return a; }\nEXPORT_SYMBOL(plain);\n\
     struct pair { long a; char *b; struct list_head c; };\n\
     int strict(struct pair *p, const char *n[3], unsigned long long (*f)(void));\n\
@@ -19,7 +20,9 @@ const USE: &str = "#include <linux/module.h>\nint plain(int a);\nint room(enum p
     static int __init start(void) { return plain(1) + room(0) + table[1]; }\n\
     module_init(start);\nMODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"uses\");\n";
 
-const IMPORT: &str = "MODULE_IMPORT_NS(ROOM);\n";
+const IMPORT: &str = "#include <linux/version.h>\n\
+    #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)\nMODULE_IMPORT_NS(\"ROOM\");\n\
+    #else\nMODULE_IMPORT_NS(ROOM);\n#endif\n";
 
 /// Uses a symbol that nothing offers.
 const UNDEFINED: &str = "#include <linux/module.h>\nint nobody_has_this(void);\n\

@@ -29,6 +29,10 @@ pub enum Action {
         /// Put it in the place of one of that name
         #[arg(long)]
         replace: bool,
+        /// Make the Rust crates that modules in Rust need and distributions leave out, from the
+        /// kernel's SOURCE (a tarball, a package or a directory); then a kernel's name will also do
+        #[arg(long, value_name = "SOURCE")]
+        rust: Option<PathBuf>,
         #[arg(required = true, value_name = "FILE|DIR")]
         sources: Vec<PathBuf>,
     },
@@ -81,9 +85,13 @@ pub fn run(action: Option<Action>) -> Done {
                 print!("{listing}");
             }
         }
-        Action::Add { name, replace, sources } => {
+        Action::Add { name, replace, rust, sources } => {
             let options = add::Options { name, replace, ..add::Options::default() };
-            added(&store(&machine)?, &sources, &options)?;
+            let store = store(&machine)?;
+            match rust {
+                Some(source) => crate::rust::add(&machine, &store, &source, &sources, &options)?,
+                None => added(&store, &sources, &options)?,
+            }
         }
         Action::Fetch { release, image } => {
             let dir =

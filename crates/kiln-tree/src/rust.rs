@@ -196,7 +196,8 @@ mod tests {
         put(tree, "include/generated/rustc_cfg", "theirs");
         assert!(bring(out, tree).is_err());
         assert!(!tree.join("rust").exists());
-        for name in ["libkernel.rmeta", "libmacros.so", "kernel.o", ".kernel.o.cmd", "kernel/a.rs"] {
+        for name in ["libkernel.rmeta", "libmacros.so", "kernel.o", ".kernel.o.cmd", "kernel/a.rs"]
+        {
             put(out, &format!("rust/{name}"), "ours");
         }
         put(out, "scripts/target.json", "{}");

@@ -138,7 +138,8 @@ fn complete(
             described.release,
             listed("CONFIG_", &differing)
         );
-        let hint = "the compiler, the linker, pahole, rustc and bindgen have to be such as built it";
+        let hint =
+            "the compiler, the linker, pahole, rustc and bindgen have to be such as built it";
         return Err(Error::new(Kind::Unsupported, message).hint(hint));
     }
     if !make(&["prepare"]) {
@@ -197,8 +198,7 @@ fn run_make(source: &Path, output: &Path, set: &[(String, String)], targets: &[&
 }
 
 fn listed(prefix: &str, names: &[String]) -> String {
-    let mut out: Vec<String> =
-        names.iter().take(SHOWN).map(|n| format!("{prefix}{n}")).collect();
+    let mut out: Vec<String> = names.iter().take(SHOWN).map(|n| format!("{prefix}{n}")).collect();
     if names.len() > SHOWN {
         out.push(format!("and {} more", names.len() - SHOWN));
     }
@@ -226,8 +226,7 @@ pub fn check(tree: &Description, dir: &Path, rustc: Option<&OsStr>) -> Result<()
         let help = missing.help.as_ref().map_or(String::new(), |h| format!("\n  hint: {h}"));
         return Err(format!("{file}: {release}: no {}: {}{help}", missing.what, missing.effect));
     }
-    match said_by(rustc.unwrap_or(OsStr::new("rustc")))
-        .and_then(|s| rust::other_compiler(tree, &s))
+    match said_by(rustc.unwrap_or(OsStr::new("rustc"))).and_then(|s| rust::other_compiler(tree, &s))
     {
         Some(why) => Err(format!("{file}: {why}")),
         None => Ok(()),

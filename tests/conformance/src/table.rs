@@ -7,6 +7,7 @@ mod invocation;
 mod kbuild_files;
 mod newer;
 mod rebuilding;
+mod rust;
 mod single_files;
 mod symbols;
 
@@ -184,6 +185,7 @@ pub fn cases() -> Vec<Case> {
         rebuilding::cases(),
         bad_input::cases(),
         newer::cases(),
+        rust::cases(),
     ]
     .concat();
     for case in &mut all {

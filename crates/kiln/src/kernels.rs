@@ -54,8 +54,9 @@ pub struct Boot {
     /// The modules, in the order in which they are loaded
     #[arg(required = true, value_name = "MODULE.ko")]
     modules: Vec<PathBuf>,
-    /// The kernel, by release; by default the newest whose image is here
-    #[arg(short = 'k', long, value_name = "RELEASE")]
+    /// The kernel, by release, or the directory it was built in; by default the newest whose image is
+    /// here
+    #[arg(short = 'k', long, value_name = "RELEASE|DIR")]
     kernel: Option<String>,
     /// Run this once the modules are loaded
     #[arg(long, value_name = "FILE")]
@@ -119,6 +120,12 @@ pub fn boot(args: Boot) -> Done {
     let said = |e: kiln_tree::Error| e.to_string();
     let machine = machine();
     let image = match &args.kernel {
+        // A directory is a tree in which a kernel was built.
+        Some(wanted) if wanted.contains('/') => {
+            let found = kiln_tree::Discovery::default();
+            let choice = found.find(&machine, std::path::Path::new(wanted)).map_err(said)?;
+            Image::of_tree(&machine, &choice.tree).map_err(said)?
+        }
         Some(wanted) => Image::of_release(&machine, wanted).map_err(said)?,
         None => Image::all(&machine).into_iter().next().ok_or(
             "there is no kernel image here (`kiln kernels fetch --image RELEASE` gets one)",

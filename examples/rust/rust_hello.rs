@@ -1,6 +1,5 @@
-// SPDX-License-Identifier: GPL-2.0
-
 //! A module in Rust: remembers some numbers and says them when it goes.
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 use kernel::prelude::*;
 

@@ -171,7 +171,11 @@ fn make_crates(it: &Description, machine: &Machine) -> String {
     match (here, machine.os.manager()) {
         (Some(file), _) => add(file),
         (None, Some(m @ Manager::Apt)) => {
-            format!("{} && {}", machine.as_root(&m.install(&[stem.clone()])), add(&tarball("xz")))
+            format!(
+                "{} && {}",
+                machine.as_root(&m.install(std::slice::from_ref(&stem))),
+                add(&tarball("xz"))
+            )
         }
         _ => format!("{} (SOURCE: the kernel's source of the same version)", add("SOURCE")),
     }

@@ -27,8 +27,11 @@ pub fn open(source: &Path, scratch: &Path) -> Result<PathBuf> {
         return Ok(dir);
     }
     // Debian's linux-source package holds a tarball below usr/src.
-    let mut tarballs: Vec<PathBuf> =
-        ["", "usr/src"].iter().flat_map(|d| children(&outer.join(d))).filter(is_tarball).collect();
+    let mut tarballs: Vec<PathBuf> = ["", "usr/src"]
+        .iter()
+        .flat_map(|d| children(&outer.join(d)))
+        .filter(|p| is_tarball(p))
+        .collect();
     let (Some(tarball), true) = (tarballs.pop(), tarballs.is_empty()) else {
         return Err(none(source));
     };
@@ -65,7 +68,7 @@ fn children(dir: &Path) -> Vec<PathBuf> {
     out
 }
 
-fn is_tarball(path: &PathBuf) -> bool {
+fn is_tarball(path: &Path) -> bool {
     path.is_file() && path.file_name().is_some_and(|n| n.to_string_lossy().contains(".tar"))
 }
 

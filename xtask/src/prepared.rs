@@ -22,6 +22,10 @@ const SERIES: &[&str] = &["6.12", "7.2"];
 const FIXED: &str = "export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' \
                      KBUILD_BUILD_USER=tester KBUILD_BUILD_HOST=host; ";
 
+/// Two files are generated there, each by a recipe that makes the directory, and says so, unless it is
+/// there when the recipe is expanded. Of two that run at once it is chance whether the second sees it.
+const SHARED_DIRECTORY: &str = "mkdir -p tools/objtool/arch/x86/lib";
+
 /// What is a module of the small kernel from 7.0 on, where those of [`TINY`] cannot be chosen.
 const NEWER: &str = "-m BINFMT_MISC -m CONFIGFS_FS";
 
@@ -95,22 +99,20 @@ fn cases(source: &Path, series: &str) -> Vec<Case> {
             .run(&make)
             .run(external)
     };
-    let mut all = vec![
-        hello(Case::new("prepared/modules_prepare").long())
-            .prepare("cp $KDIR/.config .config")
-            .run(&format!("{make} olddefconfig"))
-            .run(&format!("{make} modules_prepare"))
-            .run(&format!("{make} modules_prepare"))
-            .run(external),
-        tiny("tiny", if series == "6.12" { "" } else { NEWER }),
-    ];
-    if series == "7.2" {
-        let extended = format!("{NEWER} -e EXTENDED_MODVERSIONS");
-        all.push(tiny("tiny-extended", &extended));
-        let dwarf = format!("{extended} -e DEBUG_INFO_DWARF5 -e GENDWARFKSYMS");
-        all.push(tiny("tiny-gendwarfksyms", &dwarf));
+    let prepare = hello(Case::new("prepared/modules_prepare").long())
+        .prepare("cp $KDIR/.config .config")
+        .run(&format!("{make} olddefconfig"))
+        .run(&format!("{make} modules_prepare"))
+        .run(&format!("{make} modules_prepare"))
+        .run(external);
+    if series == "6.12" {
+        return vec![prepare, tiny("tiny", "")];
     }
-    all
+    let extended = format!("{NEWER} -e EXTENDED_MODVERSIONS");
+    let dwarf = format!("{extended} -e DEBUG_INFO_DWARF5 -e GENDWARFKSYMS");
+    [prepare, tiny("tiny-extended", &extended), tiny("tiny-gendwarfksyms", &dwarf)]
+        .map(|case| case.prepare(SHARED_DIRECTORY))
+        .to_vec()
 }
 
 /// The module that was built against a kernel loads in it, and has its versions in the forms that the

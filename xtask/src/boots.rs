@@ -80,6 +80,7 @@ const ROWS: &[Row] = &[
     loads("corpus", "6.12", CORPUS),
     // The other one is not for so new a kernel.
     loads("corpus", "7.2", &["dkms-test-dkms", "acpi-call-dkms"]),
+    Row { headers: "7.2-rust", ..loads("rust", "7.2", &["rust"]) },
     refused("crc", "6.12", "6.12", Damage::Crc, "disagrees about version of symbol"),
     refused(
         "newer-module",

@@ -44,7 +44,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   kills [N] [--tree SERIES] [--program FILE]
         N builds (200) killed at random moments; the next one has to be right
   prepared [NAME…] [--tree SERIES] [--fresh] [--program FILE]
-        kernel sources: modules_prepare, and small kernels built whole
+        kernel sources: modules_prepare, and small kernels built whole, which then load a module
   tidy  hold the repository to its own rules";
 
 fn main() -> ExitCode {

@@ -5,6 +5,8 @@
 //!   Its makefiles ask for a compiler of their time; the machine's own gcc bears that name in the cases.
 //! - 6.1-arm64, 6.12-arm64: header packages for another architecture alone, with a cross compiler of
 //!   this machine. The reference, which could do nothing there, sees this machine's host tools in them.
+//! - 7.2-rust: that kernel's headers in a store of Kiln's, with the Rust crates that the package lacks,
+//!   made there by the program under test from the folder's source.
 //! - 7.2-arm64: the same of the newest kernel, in that folder, for its cross compiler.
 //! - 7.2: a folder with a whole newer Debian, in which both programs run (`chroot`).
 //!
@@ -19,7 +21,7 @@ use crate::host::{self, KernelTree};
 use crate::place::quiet;
 
 /// The series that there can be, each asked for by name.
-pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2", "7.2-arm64"];
+pub const FAR: &[&str] = &["5.10", "6.1-arm64", "6.12-arm64", "7.2", "7.2-rust", "7.2-arm64"];
 
 /// The tree of one of [`FAR`], ready. `subject` is the program under test, which adds it to a store.
 ///
@@ -30,6 +32,7 @@ pub fn tree(series: &str, subject: &Path) -> Result<KernelTree, String> {
         "5.10" => stored(series, subject),
         "6.1-arm64" | "6.12-arm64" => foreign(series),
         "7.2" => in_folder(series),
+        "7.2-rust" => with_rust(series, subject),
         "7.2-arm64" => foreign_in_folder(series),
         _ => Err(format!("there is no tree of {series}")),
     }
@@ -109,6 +112,43 @@ fn in_folder(series: &str) -> Result<KernelTree, String> {
     read_only(&folder.join("usr/src"))?;
     read_only(&folder.join("usr/lib"))?;
     Ok(KernelTree::at(series, &outside, Some(folder)))
+}
+
+fn with_rust(series: &str, subject: &Path) -> Result<KernelTree, String> {
+    let plain = in_folder("7.2")?;
+    let folder = plain.folder.clone().unwrap_or_default();
+    let root = cache::work_root();
+    let (data, name) = (root.join("data"), format!("{series}-test"));
+    let entry = data.join("kiln/kernels").join(&name);
+    let _lock = cache::lock(&root.join("locks/store")).map_err(|e| e.to_string())?;
+    if !entry.join("entry.json").exists() {
+        let source = source_in(&folder)?;
+        let program = root.join("bin/kiln-rust");
+        fs::copy(subject, &program).map_err(|e| format!("{}: {e}", program.display()))?;
+        let mut add = Command::new("chroot");
+        add.arg(&folder).args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]);
+        for (name, value) in [("HOME", root.join("rust-home")), ("XDG_DATA_HOME", data.clone())] {
+            add.arg(format!("{name}={}", value.display()));
+        }
+        add.arg(&program).args(["kernels", "add", "--name", &name, "--rust"]);
+        done(add.arg(&source).arg(&plain.dir))?;
+    }
+    let inside = folder.join(entry.strip_prefix("/").unwrap_or(&entry)).join("root/usr");
+    read_only(&inside)?;
+    let dir = configured(&inside.join("src"))?;
+    Ok(KernelTree::at(series, &dir, Some(folder)))
+}
+
+/// The tarball of the newest kernel's source, as seen in the folder.
+fn source_in(folder: &Path) -> Result<PathBuf, String> {
+    let dir = Path::new("usr/src");
+    fs::read_dir(folder.join(dir))
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some(e.ok()?.file_name()))
+        .find(|n| n.to_string_lossy().starts_with("linux-source-"))
+        .map(|n| Path::new("/").join(dir).join(n))
+        .ok_or_else(|| format!("{}: there is no source of a kernel", folder.display()))
 }
 
 fn foreign_in_folder(series: &str) -> Result<KernelTree, String> {

@@ -73,6 +73,8 @@ pub struct Harness {
     pub all_trees: bool,
     /// Whether kept results are ignored.
     pub fresh: bool,
+    /// Where the state that the program under test left stays, as `SERIES/CASE`, if all was the same.
+    pub keep: Option<PathBuf>,
     /// Where contents come from.
     pub sources: Sources,
     /// Files that cases share.
@@ -112,6 +114,7 @@ impl Harness {
             subject,
             subject_env: Vec::new(),
             fresh: false,
+            keep: None,
             all_trees: false,
             reference_only: false,
             sources,
@@ -257,6 +260,12 @@ impl Harness {
             }
         }
         if list.is_empty() {
+            if let Some(keep) = &self.keep {
+                let kept = keep.join(&tree.series).join(&case.name);
+                let _ = fs::remove_dir_all(&kept);
+                fs::create_dir_all(kept.parent().unwrap_or(keep))?;
+                fs::rename(&place.top, &kept)?;
+            }
             place.clear()?;
         }
         Ok(list)

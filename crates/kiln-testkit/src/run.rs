@@ -21,7 +21,7 @@ use crate::place::{NOBODY, Place};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The same for a case that is known to take long.
-const LONG_LIMIT: Duration = Duration::from_secs(1800);
+const LONG_LIMIT: Duration = Duration::from_secs(5400);
 
 /// What is said of a command line that was ended by the limit.
 pub const HUNG: &str = "hung";

@@ -8,6 +8,7 @@
 //! - [`discover`]: all trees of a machine, and which one `-k SPEC` means
 //! - [`describe`]: what one tree is and what it lacks, cheap enough for every build
 //! - [`store`]: Kiln's own kernels: packages unpacked, made to stand alone, listed when whole
+//! - [`rust`]: the kernel's compiled Rust crates, for trees that lack them
 //! - [`fetch`]: getting packages with the distribution's own downloader, without root
 //! - [`boot`]: starting a kernel under QEMU to see whether modules load
 
@@ -27,6 +28,7 @@ pub mod missing;
 pub mod process;
 pub mod release;
 pub mod rooted;
+pub mod rust;
 pub mod store;
 pub mod tree;
 

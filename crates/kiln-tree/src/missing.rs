@@ -2,14 +2,19 @@
 //!
 //! Judges a description; looks for a few more files, reads none.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::compiler::Brand;
 use crate::config::Config;
 use crate::describe::{Description, State};
-use crate::machine::Machine;
+use crate::machine::{Machine, Manager};
 use crate::makefacts::MakeFacts;
 use crate::tree::Origin;
+
+/// What [`Missing::what`] calls the kernel's compiled Rust crates.
+pub const RUST_CRATES: &str = "rust/libkernel.rmeta";
 
 /// Something that a build needs and the tree or the machine lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -129,13 +134,13 @@ pub(crate) fn of(it: &Description, config: &Config, machine: &Machine) -> Vec<Mi
     }
     if it.rust.on && !it.rust.metadata {
         lack(
-            "rust/libkernel.rmeta",
+            RUST_CRATES,
             "modules in Rust cannot be built: the tree lacks the kernel's compiled Rust crates",
-            Some("prepare the kernel's source with: kiln make rustavailable prepare".to_string()),
+            Some(make_crates(it, machine)),
             false,
         );
     } else if it.rust.on && !it.rust.have_rustc {
-        lack("rustc", "modules in Rust cannot be built", install(&["rustc", "bindgen"]), false);
+        lack("rustc", "modules in Rust cannot be built", crate::rust::install(machine), false);
     }
     if it.signing.on && it.signing.all && !it.signing.have_key {
         let key = it.signing.key.clone().unwrap_or_else(|| "certs/signing_key.pem".to_string());
@@ -148,4 +153,30 @@ pub(crate) fn of(it: &Description, config: &Config, machine: &Machine) -> Vec<Mi
     }
     out.sort_by_key(|m| !m.fatal);
     out
+}
+
+/// The command that makes a tree's Rust crates.
+fn make_crates(it: &Description, machine: &Machine) -> String {
+    let dir = it.dir.display();
+    if it.state != State::Headers {
+        return format!("kiln make -C {dir} prepare");
+    }
+    let add = |source: &str| format!("kiln kernels add --rust {source} {dir}");
+    let [major, minor, _] = it.version.unwrap_or_default();
+    // Debian's package of the source leaves a tarball, and is named by the series.
+    let stem = format!("linux-source-{major}.{minor}");
+    let tarball = |end: &str| format!("/usr/src/{stem}.tar.{end}");
+    let here = ["xz", "gz", "bz2", "zst"].map(tarball);
+    let here = here.iter().find(|f| machine.root.find(Path::new(f)).is_some());
+    match (here, machine.os.manager()) {
+        (Some(file), _) => add(file),
+        (None, Some(m @ Manager::Apt)) => {
+            format!(
+                "{} && {}",
+                machine.as_root(&m.install(std::slice::from_ref(&stem))),
+                add(&tarball("xz"))
+            )
+        }
+        _ => format!("{} (SOURCE: the kernel's source of the same version)", add("SOURCE")),
+    }
 }

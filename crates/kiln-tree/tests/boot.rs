@@ -74,6 +74,21 @@ fn modules_are_loaded_behind_what_they_need() {
 }
 
 #[test]
+fn a_module_without_an_exit_function_stays_and_keeps_what_it_uses() {
+    let fake = Fake::new();
+    let machine = machine(&fake);
+    let object = |info: &str, names: &str| [elf::module(info), names.into()].concat();
+    let stays = object("name=stays\0depends=a\0", "\0init_module\0");
+    let goes = object("name=goes\0depends=\0", "\0init_module\0cleanup_module\0");
+    let modules = vec![fake.file("stays.ko", stays), fake.file("goes.ko", goes)];
+    let plan = boot::plan(&machine, &request(&machine, modules), b"init").unwrap();
+    let whats = whats(&plan);
+    assert!(whats.iter().any(|w| w.contains("unload") && w.contains("goes")), "{whats:?}");
+    let kept = |w: &String| w.contains("unload") && (w.contains("stays") || w.ends_with(" a"));
+    assert!(!whats.iter().any(kept), "{whats:?}");
+}
+
+#[test]
 fn the_initramfs_holds_all_that_the_plan_names() {
     let fake = Fake::new();
     let machine = machine(&fake);

@@ -63,6 +63,7 @@ pub fn run(work: &Work, target: Option<&str>) -> Result<ExitCode, String> {
         check_compiler(&described, words)?;
         check_mo(&described, words)?;
         check_clean(&described, words)?;
+        crate::rust::check(&described, &source, given(words, "RUSTC"))?;
         set.extend(foreign_btf(&described));
     }
     let dir = match (&work.output, target) {

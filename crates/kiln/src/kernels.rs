@@ -29,6 +29,10 @@ pub enum Action {
         /// Put it in the place of one of that name
         #[arg(long)]
         replace: bool,
+        /// Make the Rust crates that modules in Rust need and distributions leave out, from the
+        /// kernel's SOURCE (a tarball, a package or a directory); then a kernel's name will also do
+        #[arg(long, value_name = "SOURCE")]
+        rust: Option<PathBuf>,
         #[arg(required = true, value_name = "FILE|DIR")]
         sources: Vec<PathBuf>,
     },
@@ -50,8 +54,9 @@ pub struct Boot {
     /// The modules, in the order in which they are loaded
     #[arg(required = true, value_name = "MODULE.ko")]
     modules: Vec<PathBuf>,
-    /// The kernel, by release; by default the newest whose image is here
-    #[arg(short = 'k', long, value_name = "RELEASE")]
+    /// The kernel, by release, or the directory it was built in; by default the newest whose image is
+    /// here
+    #[arg(short = 'k', long, value_name = "RELEASE|DIR")]
     kernel: Option<String>,
     /// Run this once the modules are loaded
     #[arg(long, value_name = "FILE")]
@@ -81,9 +86,13 @@ pub fn run(action: Option<Action>) -> Done {
                 print!("{listing}");
             }
         }
-        Action::Add { name, replace, sources } => {
+        Action::Add { name, replace, rust, sources } => {
             let options = add::Options { name, replace, ..add::Options::default() };
-            added(&store(&machine)?, &sources, &options)?;
+            let store = store(&machine)?;
+            match rust {
+                Some(source) => crate::rust::add(&machine, &store, &source, &sources, &options)?,
+                None => added(&store, &sources, &options)?,
+            }
         }
         Action::Fetch { release, image } => {
             let dir =
@@ -111,6 +120,12 @@ pub fn boot(args: Boot) -> Done {
     let said = |e: kiln_tree::Error| e.to_string();
     let machine = machine();
     let image = match &args.kernel {
+        // A directory is a tree in which a kernel was built.
+        Some(wanted) if wanted.contains('/') => {
+            let found = kiln_tree::Discovery::default();
+            let choice = found.find(&machine, std::path::Path::new(wanted)).map_err(said)?;
+            Image::of_tree(&machine, &choice.tree).map_err(said)?
+        }
         Some(wanted) => Image::of_release(&machine, wanted).map_err(said)?,
         None => Image::all(&machine).into_iter().next().ok_or(
             "there is no kernel image here (`kiln kernels fetch --image RELEASE` gets one)",

@@ -6,6 +6,7 @@ mod build;
 mod cli;
 mod kernels;
 mod people;
+mod rust;
 mod tool;
 mod verify;
 

@@ -8,6 +8,7 @@ mod kbuild_files;
 mod newer;
 mod people;
 mod rebuilding;
+mod rust;
 mod single_files;
 mod symbols;
 
@@ -186,6 +187,7 @@ pub fn cases() -> Vec<Case> {
         bad_input::cases(),
         newer::cases(),
         people::cases(),
+        rust::cases(),
     ]
     .concat();
     for case in &mut all {

@@ -1,4 +1,5 @@
-//! The `.modinfo` section of a module: what it is called and what must be loaded before it.
+//! The `.modinfo` section of a module: what it is called and what must be loaded before it; and whether
+//! it can be unloaded.
 //!
 //! A reader of ELF section tables for just that, for 32 and 64 bits and both byte orders. All offsets
 //! are checked; knows nothing of symbols.
@@ -22,6 +23,9 @@ pub struct Modinfo {
     pub softdeps: Vec<String>,
     /// The kernel it was built for, with its main settings.
     pub vermagic: Option<String>,
+    /// It has a function that is called when it is loaded and none for its end; the kernel keeps such
+    /// a module for good.
+    pub permanent: bool,
 }
 
 /// A module's file, decompressed.
@@ -52,6 +56,9 @@ impl Modinfo {
     pub fn read(module: &[u8]) -> Modinfo {
         let mut out = Modinfo::default();
         let Some(section) = section(module, b".modinfo") else { return out };
+        // The kernel finds both by these names, so they stand in the file's table of names.
+        let names = |name: &[u8]| module.windows(name.len()).any(|w| w == name);
+        out.permanent = names(b"\0init_module\0") && !names(b"\0cleanup_module\0");
         for entry in section.split(|b| *b == 0) {
             let entry = String::from_utf8_lossy(entry);
             let Some((key, value)) = entry.split_once('=') else { continue };

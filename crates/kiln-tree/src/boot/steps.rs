@@ -84,11 +84,19 @@ struct Module {
     asked: bool,
 }
 
+/// A module that is in the kernel by then.
+struct Loaded {
+    name: String,
+    asked: bool,
+    permanent: bool,
+    depends: Vec<String>,
+}
+
 struct Planner<'a> {
     request: &'a Request,
     index: Index,
     given: HashMap<String, Module>,
-    loaded: Vec<(String, bool)>,
+    loaded: Vec<Loaded>,
     out: Planned,
 }
 
@@ -132,7 +140,13 @@ pub fn plan(request: &Request) -> Result<Planned> {
             }
         }
     }
-    while let Some((name, asked)) = planner.loaded.pop() {
+    // What stays, and what that uses, is not tried: the kernel's refusal would say nothing new.
+    let mut stay: Vec<String> = Vec::new();
+    while let Some(Loaded { name, asked, permanent, depends }) = planner.loaded.pop() {
+        if permanent || stay.contains(&name) {
+            stay.extend(depends);
+            continue;
+        }
         planner.step(What::Unload { name: name.clone(), asked }, format!("unload {name}"));
     }
     Ok(planner.out)
@@ -161,7 +175,7 @@ impl Planner<'_> {
             }
             Line::Unload(name) => {
                 let name = name.replace('-', "_");
-                self.loaded.retain(|(n, _)| *n != name);
+                self.loaded.retain(|l| l.name != name);
                 self.step(
                     What::Unload { name: name.clone(), asked: true },
                     format!("unload {name}"),
@@ -185,7 +199,7 @@ impl Planner<'_> {
         while let Some(next) = todo.pop() {
             match next {
                 Todo::Enter(name) => {
-                    if entered.contains(&name) || self.loaded.iter().any(|(n, _)| *n == name) {
+                    if entered.contains(&name) || self.loaded.iter().any(|l| l.name == name) {
                         continue;
                     }
                     entered.push(name.clone());
@@ -207,7 +221,8 @@ impl Planner<'_> {
                     self.out.files.push((file, module.bytes));
                     let asked = module.asked || (asked && this == name);
                     self.step(What::Load { name: this.clone(), asked }, order);
-                    self.loaded.push((this, asked));
+                    let Modinfo { permanent, depends, .. } = module.info;
+                    self.loaded.push(Loaded { name: this, asked, permanent, depends });
                 }
             }
         }

@@ -58,7 +58,7 @@ pub struct Module {
     pub error: Option<String>,
     /// The line in which the kernel said why.
     pub reason: Option<String>,
-    /// Whether it was unloaded; `None` if it never came to that.
+    /// Whether it was unloaded; `None` if it never came to that, as where it has no exit function.
     pub unloaded: Option<bool>,
     /// What the kernel said while it was loaded and unloaded.
     pub messages: Vec<String>,
@@ -440,6 +440,7 @@ impl fmt::Display for Verdict {
                 (None, _) => writeln!(f, "not tried")?,
                 (Some(true), Some(true)) => writeln!(f, "loaded, unloaded")?,
                 (Some(true), Some(false)) => writeln!(f, "loaded, cannot be unloaded")?,
+                (Some(true), None) if self.finished => writeln!(f, "loaded, stays")?,
                 (Some(true), None) => writeln!(f, "loaded")?,
                 (Some(false), _) => {
                     writeln!(f, "refused: {}", module.error.as_deref().unwrap_or("unknown error"))?;

@@ -24,6 +24,8 @@ use crate::tree::{Origin, Tree};
 pub struct Options {
     /// The entry's name; the newest tree's release if none is given.
     pub name: Option<String>,
+    /// Stands behind the name where that is a tree's release.
+    pub mark: &'static str,
     /// Put it in the place of an entry of that name.
     pub replace: bool,
     /// How much may be unpacked.
@@ -41,8 +43,30 @@ pub struct Added {
     pub releases: Vec<String>,
 }
 
+/// What has been unpacked and made to stand alone, and is not listed yet.
+#[derive(Clone, Debug)]
+pub struct Unlisted {
+    /// The kernel trees, as real directories.
+    pub trees: Vec<PathBuf>,
+    /// An empty directory of the same file system, which goes away afterwards.
+    pub scratch: PathBuf,
+}
+
+/// Adds to trees that were unpacked; where it fails, nothing is added.
+pub type Finish<'a> = &'a mut dyn FnMut(&Unlisted) -> Result<()>;
+
 /// Removes the staging directory unless the entry took its place.
-struct Staging(Option<PathBuf>);
+pub(crate) struct Staging(Option<PathBuf>);
+
+impl Staging {
+    pub(crate) fn new(lock: &Lock) -> Result<Staging> {
+        Ok(Staging(Some(lock.staging()?)))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.0.as_deref().unwrap_or(Path::new(""))
+    }
+}
 
 impl Drop for Staging {
     fn drop(&mut self) {
@@ -60,6 +84,19 @@ impl Store {
     /// packages that are missing, [`Kind::Exists`], [`Kind::Busy`], [`Kind::Io`]. Nothing was added
     /// then.
     pub fn add(&self, sources: &[PathBuf], options: &Options) -> Result<Added> {
+        self.add_finished(sources, options, &mut |_| Ok(()))
+    }
+
+    /// As [`Store::add`]; `finish` may add to the trees before they are listed.
+    ///
+    /// # Errors
+    /// As [`Store::add`], and what `finish` says.
+    pub fn add_finished(
+        &self,
+        sources: &[PathBuf],
+        options: &Options,
+        finish: Finish<'_>,
+    ) -> Result<Added> {
         if sources.is_empty() {
             return Err(Error::new(Kind::Unsupported, "nothing was named to be added"));
         }
@@ -67,8 +104,8 @@ impl Store {
             check_name(name)?;
         }
         let lock = Lock::take(self.dir())?;
-        let mut staging = Staging(Some(lock.staging()?));
-        let stage = staging.0.clone().unwrap_or_default();
+        let mut staging = Staging::new(&lock)?;
+        let stage = staging.dir().to_path_buf();
         let root = stage.join("root");
         fs::create_dir(&root).map_err(|e| Error::io("make", &root, e))?;
         let mut unpack = Unpack::into(&root, options.limits);
@@ -95,7 +132,7 @@ impl Store {
         releases.sort_by(|a, b| release::compare(b, a));
         let name = match (&options.name, releases.first(), images.first()) {
             (Some(name), ..) => name.clone(),
-            (None, Some(release), _) => release.clone(),
+            (None, Some(release), _) => format!("{release}{}", options.mark),
             (None, None, Some(image)) => {
                 let image = image.file_name().unwrap_or_default().to_string_lossy();
                 format!("{}-image", image.split_once('-').map_or(&*image, |(_, release)| release))
@@ -121,6 +158,10 @@ impl Store {
             at: place.clone(),
         };
         stay_inside(&root, &links)?;
+        let scratch = Staging::new(&lock)?;
+        let dirs = entry.trees.iter().map(|t| root.join(t)).collect();
+        finish(&Unlisted { trees: dirs, scratch: scratch.dir().to_path_buf() })?;
+        drop(scratch);
         let json = serde_json::to_vec_pretty(&entry)
             .map_err(|e| Error::new(Kind::Io, format!("cannot write the entry: {e}")))?;
         let file = stage.join("entry.json");

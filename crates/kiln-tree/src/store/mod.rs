@@ -18,6 +18,7 @@ pub mod add;
 pub mod copydir;
 mod lock;
 pub mod relocate;
+pub mod source;
 pub mod unpack;
 
 use std::fs;
@@ -29,7 +30,7 @@ use crate::error::{Error, Kind, Result};
 use crate::rooted::Root;
 use crate::tree::{Origin, Tree};
 
-pub use add::{Added, Options};
+pub use add::{Added, Options, Unlisted};
 pub use lock::Lock;
 
 /// The description that stands beside an entry's files.
@@ -156,6 +157,20 @@ impl Store {
     /// The directory that plays `/` for an entry's files.
     pub fn root(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("root")
+    }
+
+    /// Has `finish` add to the trees of an entry, which stays listed meanwhile.
+    ///
+    /// # Errors
+    /// [`Kind::UnknownTree`], [`Kind::Busy`], [`Kind::Io`], and what `finish` says.
+    pub fn complete(&self, name: &str, finish: add::Finish<'_>) -> Result<Entry> {
+        let entry = self.entry(name)?;
+        let lock = Lock::take(&self.dir)?;
+        let scratch = add::Staging::new(&lock)?;
+        let root = self.root(name);
+        let trees = entry.trees.iter().map(|t| root.join(t)).collect();
+        finish(&Unlisted { trees, scratch: scratch.dir().to_path_buf() })?;
+        Ok(entry)
     }
 
     /// Takes an entry away. It is renamed before it is emptied, so that it is either listed whole or

@@ -118,3 +118,64 @@ pub trait Native: Send + Sync {
     /// The words in shell text that [`Native::instead`] may know, by how they end.
     fn names(&self) -> Vec<&'static [u8]>;
 }
+
+/// A recipe that is about to be carried out: all of its commands, with all that they are given.
+pub struct RecipeCall<'a> {
+    /// The target, absolute.
+    pub target: &'a [u8],
+    /// The lines of the recipe, expanded, with their prefix characters.
+    pub lines: &'a [Vec<u8>],
+    /// What they are run by: the shell and its flags.
+    pub shell: &'a [Vec<u8>],
+    /// The whole environment.
+    pub env: &'a Env,
+    /// The directory they are to run in, absolute.
+    pub dir: &'a [u8],
+    /// Where their standard output and error go.
+    pub sink: &'a Sink,
+    /// They may read standard input.
+    pub good_stdin: bool,
+    /// The prerequisites that are newer than the target, absolute.
+    pub newer: &'a [Vec<u8>],
+}
+
+/// What a command said, in order: to standard output (1) or error (2).
+pub type Said = Vec<(u8, Vec<u8>)>;
+
+/// What is to be done about a recipe.
+pub enum Course {
+    /// It is carried out as ever.
+    Run,
+    /// All that it would do has been done, and this is what its commands would say, one by one.
+    Done(Vec<Said>),
+    /// Its commands are to be run by this.
+    Watch(Arc<dyn Watching>),
+}
+
+/// Knows recipes by what they did when they were watched.
+pub trait Recipes: Send + Sync {
+    /// What is to be done about a recipe whose first command is due.
+    fn begin(&self, recipe: &RecipeCall<'_>) -> Course;
+
+    /// The recipe of this target has come to its end, and well.
+    fn succeeded(&self, target: &[u8]);
+}
+
+/// Runs the commands of one recipe and watches them.
+pub trait Watching: Send + Sync {
+    /// Starts a command, or declines before it has had any effect; then the recipe is not kept.
+    fn start(
+        self: Arc<Self>,
+        argv: &[Vec<u8>],
+        env: &Env,
+        dir: &[u8],
+        sink: &Sink,
+        good_stdin: bool,
+    ) -> Option<Done>;
+
+    /// Asks the command that runs to end.
+    fn terminate(&self);
+
+    /// The recipe has come to its end, and well.
+    fn succeeded(&self);
+}

@@ -14,8 +14,9 @@ use kiln_make::options::{OutputSync, debug};
 use kiln_make::{Fatal, FileId, Make, Recipe};
 
 use crate::about::{Shown, collapse_in_references};
-use crate::hooks::{Env, Native, Probes, SubMake};
+use crate::hooks::{Env, Native, Probes, Recipes, SubMake, Watching};
 use crate::output::Buffer;
+use crate::recall::Recalled;
 use crate::script::Script;
 use crate::spawn::Process;
 use crate::wait::{Until, wait};
@@ -29,13 +30,15 @@ pub(crate) enum Running {
     SubMake(Done),
     /// A shell line within this process.
     Script(Box<Script>),
+    /// A process that is watched.
+    Watched(Done, Arc<dyn Watching>),
 }
 
 impl Running {
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Running::Process(process) => process.as_fd(),
-            Running::SubMake(done) => done.as_fd(),
+            Running::SubMake(done) | Running::Watched(done, _) => done.as_fd(),
             Running::Script(script) => script.fd().unwrap_or_else(|| script.over.as_fd()),
         }
     }
@@ -43,7 +46,7 @@ impl Running {
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         match self {
             Running::Process(process) => process.ended(),
-            Running::SubMake(done) => done.ended(),
+            Running::SubMake(done) | Running::Watched(done, _) => done.ended(),
             Running::Script(script) => script.ended(),
         }
     }
@@ -82,6 +85,8 @@ pub(crate) struct Job {
     pub(crate) env: Option<Rc<Env>>,
     /// What the observer calls it, once it was told.
     pub(crate) told: u64,
+    /// What is known of it from the last time.
+    pub(crate) recalled: Recalled,
     pub(crate) output: Buffer,
 }
 
@@ -93,6 +98,7 @@ pub struct Exec {
     pub(crate) sys: Option<Arc<dyn Sys>>,
     pub(crate) submake: Option<Arc<dyn SubMake>>,
     pub(crate) native: Option<Arc<dyn Native>>,
+    pub(crate) recipes: Option<Arc<dyn Recipes>>,
     pub(crate) shell_inside: bool,
     /// Jobs whose line runs, in the order in which they were begun.
     pub(crate) jobs: Vec<Job>,
@@ -130,6 +136,7 @@ impl Exec {
             sys: None,
             submake: None,
             native: None,
+            recipes: None,
             shell_inside: false,
             jobs: Vec::new(),
             waiting: Vec::new(),
@@ -177,6 +184,11 @@ impl Exec {
     /// What runs commands within this thread.
     pub fn set_native(&mut self, hook: Option<Arc<dyn Native>>) {
         self.native = hook;
+    }
+
+    /// What knows recipes from earlier runs.
+    pub fn set_recipes(&mut self, hook: Option<Arc<dyn Recipes>>) {
+        self.recipes = hook;
     }
 
     /// Whether lines for `/bin/sh` may be run within the process; only where that is dash.
@@ -246,6 +258,7 @@ impl Exec {
             holds_slot: false,
             env: None,
             told: 0,
+            recalled: Recalled::Unasked,
             output: buffer,
         };
         // Expansion may print ($(info)), so the output is kept from here on. An error leaves the
@@ -376,7 +389,11 @@ impl Exec {
 
     /// Ends a job: its output is written and its slot given back.
     pub(crate) fn free(&mut self, make: &mut Make, graph: &Graph, job: Job) -> Result<()> {
-        self.tell_recipe_ended(&job, graph.status(job.file) == Status::Success);
+        let success = graph.status(job.file) == Status::Success;
+        if success {
+            self.remember(make, &job);
+        }
+        self.tell_recipe_ended(&job, success);
         self.output.borrow_mut().close(job.output);
         if self.slots.has_tokens() && self.tokens > 1 {
             self.slots.give().map_err(|e| system_error(b"write jobserver", &e))?;

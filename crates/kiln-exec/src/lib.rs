@@ -18,6 +18,7 @@ pub mod observe;
 pub mod output;
 pub mod program;
 mod reap;
+mod recall;
 mod respell;
 mod script;
 pub mod signals;
@@ -27,7 +28,7 @@ mod start;
 mod wait;
 
 pub use done::{Done, Ended};
-pub use hooks::{Native, Probes, RecipeCommand, SubMake, SubMakeCall};
+pub use hooks::{Native, Probes, RecipeCommand, Recipes, SubMake, SubMakeCall};
 pub use host::ExecHost;
 pub use job::Exec;
 pub use lock::SyncLock;

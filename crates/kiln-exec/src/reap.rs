@@ -259,6 +259,7 @@ impl Exec {
                 match &job.line {
                     Line::Running(Running::Process(process)) => process.terminate(),
                     Line::Running(Running::Script(script)) => script.terminate(),
+                    Line::Running(Running::Watched(_, watching)) => watching.terminate(),
                     _ => {}
                 }
             }

@@ -15,6 +15,7 @@ use kiln_shell::direct::{self, Argv};
 use crate::hooks::{RecipeCommand, SubMakeCall};
 use crate::job::{Exec, Job, Line, Running, asks};
 use crate::observe::How;
+use crate::recall::Given;
 use crate::script::{Around, Script};
 use crate::spawn::{Spawn, Stdin};
 
@@ -188,6 +189,15 @@ impl Exec {
         }
 
         self.tell_command(make, graph, job, words);
+        let given = Given { argv: words, env: &env, sys: &*sys, sink: &sink, good_stdin };
+        if let Some(running) = self.recalled(make, graph, job, &given)? {
+            let how = running_how(&running);
+            job.line = Line::Running(running);
+            self.tell_started(job, how);
+            graph.set_state(make, job.file, State::Running);
+            self.output.borrow_mut().exit();
+            return Ok(());
+        }
         // A line that may start makes hands them the job slots, and where those are descriptors they are
         // inherited by a process only; and `--debug=j` tells of processes, so there have to be some.
         let hands_on = job.recursive && self.slots.is_pipe();
@@ -263,7 +273,7 @@ impl Exec {
 /// How a command that was begun within the process runs.
 fn running_how(running: &Running) -> How {
     match running {
-        Running::Process(_) => How::Process,
+        Running::Process(_) | Running::Watched(..) => How::Process,
         Running::Script(_) => How::Script,
         Running::SubMake(_) => How::Inside,
     }
@@ -282,7 +292,7 @@ fn inside(argv: &Argv, around: &Around<'_>) -> Result<Option<Running>> {
 }
 
 /// A command that was done within the process and has ended.
-fn over(ended: crate::Ended) -> Result<Running> {
+pub(crate) fn over(ended: crate::Ended) -> Result<Running> {
     let done = crate::Done::new().map_err(|e| crate::job::system_error(b"eventfd", &e))?;
     done.finish(ended);
     Ok(Running::SubMake(done))

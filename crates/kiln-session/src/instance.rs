@@ -123,6 +123,8 @@ impl Instance {
         exec.set_native(Some(Arc::clone(&inv.shared.native) as Arc<dyn kiln_exec::Native>));
         let probes = inv.shared.probes.clone();
         exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
+        let recipes = inv.shared.recipes.clone();
+        exec.set_recipes(recipes.map(|r| r as Arc<dyn kiln_exec::Recipes>));
         let listeners = Arc::clone(&inv.shared.listeners);
         exec.set_observer(Some(listeners as Arc<dyn kiln_exec::Observer>), inv.job);
         exec.set_sys(Arc::clone(&inv.sys));

@@ -10,6 +10,7 @@
 //! - [`mirror`]: the sources in an output directory (`-o`)
 //! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
+//! - [`recipes`]: recipes that would only do again what they did
 //! - [`record`]: whole runs that had nothing to do
 //! - [`turn`]: two builds of one directory do not run at once
 //! - [`command`]: what `$(MAKE)` is
@@ -28,6 +29,7 @@ pub mod makeflags;
 pub mod mirror;
 pub mod native;
 pub mod probes;
+pub mod recipes;
 pub mod record;
 mod remake;
 pub mod restart;
@@ -67,6 +69,8 @@ pub struct Shared {
     pub native: Arc<native::Tools>,
     /// Answers `$(shell …)` from what was seen.
     pub probes: Option<Arc<probes::Answers>>,
+    /// Knows recipes from earlier runs.
+    pub recipes: Option<Arc<recipes::Known>>,
     /// Notes what the run rests on, where that is to be kept.
     pub recording: Option<Arc<record::Recording>>,
     /// Runs recursive makes in the process.
@@ -96,6 +100,8 @@ impl Shared {
         // Where makes run as processes of their own, what they look at is not noted.
         let recording = (record && probes.is_some() && !slow.has("submake"))
             .then(|| Arc::new(record::Recording::new()));
+        let recipes = command::cache_dir().filter(|_| !slow.has("recipes"));
+        let recipes = recipes.map(|dir| Arc::new(recipes::Known::open(&dir, around.clone())));
         let probes =
             probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone(), around)));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
@@ -113,6 +119,7 @@ impl Shared {
                 shell_inside,
                 native,
                 probes,
+                recipes,
                 recording,
                 submake,
                 explain,

@@ -87,7 +87,7 @@ pub struct Kept {
     pub again: Option<String>,
 }
 
-/// What is kept in a directory: whole runs first, then commands; and how large it all is in bytes.
+/// What is kept in a directory: whole runs first, then recipes, then commands; and how large it all is in bytes.
 #[must_use]
 pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     let mut store = Store::open(dir, MOST);
@@ -95,7 +95,16 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     let entries = store.entries(&mut Checker::new(&RealEye));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let runs = Runs::open(dir).list(&RealEye);
-    let size = store.size() + runs.iter().map(|r| r.size).sum::<usize>();
+    let recipes = kiln_watch::Recipes::open(dir).list();
+    let size = store.size()
+        + runs.iter().map(|r| r.size).sum::<usize>()
+        + recipes.iter().map(|(_, size)| size).sum::<usize>();
+    let recipes = recipes.into_iter().map(|(r, size)| Kept {
+        command: format!("recipe of {}", text(&r.label)),
+        age: (now - r.kept.div_euclid(1_000_000_000)).max(0),
+        size,
+        again: r.again(),
+    });
     let runs = runs.into_iter().map(|r| Kept {
         command: format!("nothing to do: {}", text(&r.label)),
         age: (now - r.kept.div_euclid(1_000_000_000)).max(0),
@@ -108,15 +117,16 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
         size: e.size,
         again: e.again,
     });
-    (runs.chain(commands).collect(), size)
+    (runs.chain(recipes).chain(commands).collect(), size)
 }
 
-/// Forgets all answers and runs.
+/// Forgets all answers, recipes and runs.
 ///
 /// # Errors
 /// If a file cannot be removed.
 pub fn clear(dir: &Path) -> io::Result<()> {
     Runs::open(dir).clear()?;
+    kiln_watch::Recipes::open(dir).clear()?;
     Store::open(dir, MOST).clear()
 }
 
@@ -247,16 +257,7 @@ impl Answers {
             return None;
         }
         let RecipeCommand { argv, env, dir, sink, .. } = command;
-        let stdin = match command.good_stdin {
-            true => io::stdin().as_fd().try_clone_to_owned().ok()?,
-            // The end of a pipe that nobody writes to, as make gives it to all jobs but one.
-            false => rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).ok()?.0,
-        };
-        let streams = Streams {
-            stdin: Some(stdin),
-            stdout: Some(own_or(sink.out.as_deref(), io::stdout().as_fd()).ok()?),
-            stderr: own_or(sink.err.as_deref(), io::stderr().as_fd()).ok()?,
-        };
+        let streams = Streams::of_recipe(sink, command.good_stdin).ok()?;
         let query = self.query(b"recipe", argv, env, dir, &streams.kinds());
         let done = Done::new().ok()?;
         match self.known(&query) {
@@ -387,10 +388,10 @@ fn label(argv: &[Vec<u8>]) -> Vec<u8> {
 
 /// Where a command's streams lead. Standard output that is `None` is a pipe, and part of the answer;
 /// a command that reads or writes one that is given is found to be opaque.
-struct Streams {
-    stdin: Option<OwnedFd>,
-    stdout: Option<OwnedFd>,
-    stderr: OwnedFd,
+pub(crate) struct Streams {
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: OwnedFd,
 }
 
 fn own_or(file: Option<&File>, own: std::os::fd::BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -403,14 +404,26 @@ fn kinds(stdin: &str, stdout: Option<&str>, stderr: &str) -> Vec<u8> {
 }
 
 impl Streams {
+    /// Those of a recipe's commands.
+    pub fn of_recipe(sink: &kiln_exec::Sink, good_stdin: bool) -> io::Result<Self> {
+        let stdin = match good_stdin {
+            true => io::stdin().as_fd().try_clone_to_owned()?,
+            // The end of a pipe that nobody writes to, as make gives it to all jobs but one.
+            false => rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?.0,
+        };
+        let stdout = own_or(sink.out.as_deref(), io::stdout().as_fd())?;
+        let stderr = own_or(sink.err.as_deref(), io::stderr().as_fd())?;
+        Ok(Streams { stdin: Some(stdin), stdout: Some(stdout), stderr })
+    }
+
     /// What they are, since programs may ask, and since what goes to `/dev/null` is no part of an
     /// answer.
-    fn kinds(&self) -> Vec<u8> {
+    pub fn kinds(&self) -> Vec<u8> {
         let stdin = self.stdin.as_ref().map_or("kept", stream_kind);
         kinds(stdin, self.stdout.as_ref().map(stream_kind), stream_kind(&self.stderr))
     }
 
-    fn command(self, argv: &[Vec<u8>], env: &Env, dir: &[u8]) -> Command {
+    pub fn command(self, argv: &[Vec<u8>], env: &Env, dir: &[u8]) -> Command {
         Command {
             program: argv.first().cloned().unwrap_or_default(),
             argv: argv.to_vec(),

@@ -346,6 +346,15 @@ pub fn makes_descriptors(nr: i64) -> bool {
     )
 }
 
+/// Whether a call gives a file a time of its own.
+pub fn sets_times(nr: i64) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if matches!(nr, libc::SYS_utime | libc::SYS_utimes | libc::SYS_futimesat) {
+        return true;
+    }
+    nr == libc::SYS_utimensat
+}
+
 /// Requests to devices that tell nothing which an answer could rest on: whether it is a terminal
 /// (noted, where it is a standard stream) and its size, how much waits in a pipe, close-on-exec, sharing of blocks.
 pub const HARMLESS_CONTROLS: &[u32] = &[

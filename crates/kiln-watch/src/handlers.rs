@@ -47,6 +47,23 @@ pub enum Pending {
     Connect,
     Control(u32),
     Start,
+    /// A text on its way to a given stream (1 output, 2 errors).
+    Say(u8, Vec<u8>),
+}
+
+/// What is noted besides of a command that is run for what it changes.
+#[derive(Default)]
+pub struct Deeds {
+    /// What it wrote to the streams that it was given: 1 standard output, 2 errors.
+    pub said: Vec<(u8, Vec<u8>)>,
+    /// What these lead to.
+    pub ends: [Option<(u64, u64)>; 2],
+}
+
+impl Deeds {
+    fn stream(&self, to: (u64, u64)) -> Option<u8> {
+        self.ends.iter().position(|end| *end == Some(to)).map(|at| at as u8 + 1)
+    }
 }
 
 /// One process or thread.
@@ -82,6 +99,8 @@ pub struct Scene {
     pub fast: bool,
     /// It is to begin again with every call looked at.
     pub again: bool,
+    /// It is run for what it changes; never `fast`.
+    pub deeds: Option<Deeds>,
 }
 
 fn descriptor_argument(arg: u64) -> i32 {
@@ -140,6 +159,10 @@ impl Scene {
             task.pending = Pending::Unknown(nr);
             return;
         };
+        // A file that was given its time is not as if it were written now.
+        if self.deeds.is_some() && calls::sets_times(nr) {
+            self.ledger.refuse(Why::Effect, "a time");
+        }
         task.pending = match call {
             Call::Plain => Pending::Failing,
             Call::Open { dir, path, flags } => self.enter_open(tid, args, dir, path, flags),
@@ -219,6 +242,19 @@ impl Scene {
             Call::Read(fd) => {
                 self.reads(tid, descriptor_argument(args[fd]));
                 Pending::Failing
+            }
+            Call::Write(fd) if self.deeds.is_some() => {
+                let to = leads_to(tid, descriptor_argument(args[fd]));
+                match to.and_then(|to| self.deeds.as_ref()?.stream(to)) {
+                    Some(which) => match tracee::bytes(tid, args[1], args[2]) {
+                        Some(text) if nr == libc::SYS_write => Pending::Say(which, text),
+                        _ => {
+                            self.ledger.refuse(Why::Output, "");
+                            Pending::Nothing
+                        }
+                    },
+                    None => Pending::Failing,
+                }
             }
             Call::Write(fd) => {
                 let fd = descriptor_argument(args[fd]);
@@ -365,7 +401,7 @@ impl Scene {
             && !path.starts_with(b"/dev/")
         {
             first = !self.ledger.is_touched(&path);
-            self.ledger.touch(&path, flags & libc::O_TRUNC != 0);
+            self.ledger.touch(&path, flags & (libc::O_TRUNC | libc::O_EXCL) != 0);
         }
         Pending::Open { path, flags, first }
     }
@@ -465,6 +501,12 @@ impl Scene {
         }
         match pending {
             Pending::Nothing | Pending::Failing => {}
+            Pending::Say(which, mut text) => {
+                text.truncate(usize::try_from(result).unwrap_or(0));
+                if let Some(deeds) = self.deeds.as_mut().filter(|_| errno == 0) {
+                    deeds.said.push((which, text));
+                }
+            }
             Pending::Unknown(nr) => {
                 if errno != libc::ENOSYS {
                     self.ledger.refuse(Why::Call, format!("number {nr}"));

@@ -40,9 +40,14 @@ pub struct Ledger {
     programs: Vec<Vec<u8>>,
     opaque: Option<Opaque>,
     changes_old: bool,
+    /// What is read is told by its bytes too, not by its stamps alone.
+    by_bytes: bool,
     /// What was asked for of what the command was given.
     pub asks: Asks,
 }
+
+/// Files that are larger are told by their stamps alone.
+const MOST_HASHED: u64 = 16 << 20;
 
 /// A path without doubled slashes, `.` parts and slashes at the end. `..` stays: it need not lead
 /// where its text says.
@@ -77,6 +82,20 @@ fn parent(path: &[u8]) -> &[u8] {
 }
 
 impl Ledger {
+    /// One that tells what is read by its bytes, except for programs and libraries.
+    pub fn by_bytes() -> Self {
+        Ledger { by_bytes: true, ..Ledger::default() }
+    }
+
+    /// Whether a file that is read is to be told by its bytes although its stamps would do.
+    fn wants_bytes(&self, path: &[u8], id: &Identity) -> bool {
+        self.by_bytes
+            && id.mode & 0o111 == 0
+            && id.size <= MOST_HASHED
+            && !path.windows(4).any(|w| w == b".so.")
+            && !path.ends_with(b".so")
+    }
+
     /// Notes why the answer cannot be kept; the first reason stays.
     pub fn refuse(&mut self, why: Why, what: impl Into<Vec<u8>>) {
         if self.opaque.is_none() {
@@ -178,7 +197,7 @@ impl Ledger {
         }
         let changing = path.starts_with(b"/proc/") || path.starts_with(b"/sys/");
         let settled = !changing && id.settled(RealEye.now());
-        let hash = if settled {
+        let hash = if settled && !self.wants_bytes(path, &id) {
             None
         } else {
             match RealEye.contents(if changing { path } else { open }) {
@@ -280,6 +299,37 @@ impl Ledger {
     /// Whether a path is marked as changed.
     pub fn is_touched(&self, path: &[u8]) -> bool {
         self.touched.contains_key(&clean(path))
+    }
+
+    /// As [`Ledger::finish`], for commands that are run for what they change: what was changed has to
+    /// have been made anew from the beginning, or else it rests on what it was before, and of a file
+    /// that is only added to, others may add to at the same time.
+    ///
+    /// # Errors
+    /// As [`Ledger::finish`].
+    pub fn finish_deeds(mut self) -> Result<(Observations, Vec<Vec<u8>>), Opaque> {
+        let in_part = self
+            .touched
+            .iter()
+            .find(|(path, touch)| !touch.whole && RealEye.identity(path, false).is_ok());
+        if let Some(path) = in_part.map(|(path, _)| path.clone()) {
+            self.refuse(Why::Effect, path);
+        }
+        let (seen, passing) = self.finish()?;
+        // A listing is told as it is in the end, and the commands saw it without what they made.
+        let lists = |dir: &[u8]| {
+            let fact = |f: &Fact| matches!(f.seen, Seen::Names { .. }) && clean(&f.path) == dir;
+            seen.facts.iter().any(fact)
+        };
+        let listed = seen
+            .effects
+            .iter()
+            .find(|e| e.before != e.after.is_some() && lists(parent(&e.path)))
+            .map(|e| e.path.clone());
+        match listed {
+            Some(path) => Err(Opaque::new(Why::Changed, path)),
+            None => Ok((seen, passing)),
+        }
     }
 
     /// Closes the ledger: what was seen of the rest of the world, and what is left of what was done.

@@ -18,26 +18,59 @@ pub fn close(
     stderr: &[u8],
 ) -> Result<Observations, Opaque> {
     let (observations, temporaries) = scene.ledger.finish()?;
-    let told = |what: &str| Err(Opaque::new(Why::Passing, what));
-    let ended = RealEye.now();
+    let traces = Traces { began, ids: scene.says_pid.then_some(scene.ids), temporaries };
     for text in [stdout, stderr] {
-        if text.is_empty() {
-            continue;
-        }
-        if tells_date(text, began, ended) {
-            return told("the date");
-        }
-        if tells_time(text, began, ended) {
-            return told("the time");
-        }
-        if scene.says_pid && scene.ids.iter().any(|id| has_number(text, *id)) {
-            return told("a process id");
-        }
-        if temporaries.iter().any(|path| has_name(text, path)) {
-            return told("the name of a temporary file");
-        }
+        traces.look(text)?;
     }
     Ok(observations)
+}
+
+/// What was so only while the command ran.
+pub struct Traces {
+    /// When it began, nanoseconds since the epoch.
+    pub began: i64,
+    /// Process ids, where a text asked for one.
+    pub ids: Option<Vec<i32>>,
+    /// Files that came and went.
+    pub temporaries: Vec<Vec<u8>>,
+}
+
+impl Traces {
+    /// Looks for them in what a command said or left.
+    ///
+    /// # Errors
+    /// What was found.
+    pub fn look(&self, text: &[u8]) -> Result<(), Opaque> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let told = |what: &str| Err(Opaque::new(Why::Passing, what));
+        let ended = RealEye.now();
+        if tells_date(text, self.began, ended) || tells_stamp(text) {
+            return told("the date");
+        }
+        if tells_time(text, self.began, ended) {
+            return told("the time");
+        }
+        if self.ids.as_ref().is_some_and(|ids| ids.iter().any(|id| has_number(text, *id))) {
+            return told("a process id");
+        }
+        if self.temporaries.iter().any(|path| has_name(text, path)) {
+            return told("the name of a temporary file");
+        }
+        Ok(())
+    }
+}
+
+/// The time of a file as C's `__TIMESTAMP__` writes it: `Sun Sep 16 01:03:52 1973`, of whichever file.
+fn tells_stamp(text: &[u8]) -> bool {
+    text.windows(24).any(|w| {
+        w[13] == b':'
+            && w[16] == b':'
+            && w[19] == b' '
+            && w[20..].iter().all(u8::is_ascii_digit)
+            && MONTHS.iter().any(|m| w[4..7] == *m.as_bytes())
+    })
 }
 
 const NANOS: i64 = 1_000_000_000;
@@ -113,6 +146,13 @@ mod tests {
         assert!(tells_time(b"x 15:45:37", at, at), "another time zone");
         assert!(!tells_time(b"x 15:43:37", at, at));
         assert!(!tells_time(b"1:2", at, at));
+    }
+
+    #[test]
+    fn stamps_are_found() {
+        assert!(tells_stamp(b"x Sun Sep 16 01:03:52 1973\0"));
+        assert!(!tells_stamp(b"x Sun Sep 16 01:03:52 CET 1973"));
+        assert!(!tells_stamp(b"Sep 16"));
     }
 
     #[test]

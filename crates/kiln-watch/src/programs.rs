@@ -15,6 +15,12 @@ pub fn lookup(real_path: &[u8], called: &[u8]) -> Option<&'static Program> {
     if let Some(found) = exact(name) {
         return Some(found);
     }
+    // What a distribution's wrapper starts: `objtool.real-x86`, `modpost.real-lsb-64`.
+    if let Some(at) = name.windows(5).position(|w| w == b".real")
+        && let Some(found) = exact(&name[..at])
+    {
+        return Some(found);
+    }
     let name = without_version(name);
     if let Some(found) = exact(name) {
         return Some(found);

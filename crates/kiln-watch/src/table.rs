@@ -161,8 +161,6 @@ pub const DETERMINISTIC: &[Program] = &[
     },
     Program {
         names: &[
-            "[",
-            "test",
             "arch",
             "b2sum",
             "base32",
@@ -174,7 +172,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "cksum",
             "cmp",
             "comm",
-            "cp",
             "csplit",
             "cut",
             "diff",
@@ -188,7 +185,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "fmt",
             "fold",
             "head",
-            "install",
             "join",
             "link",
             "ln",
@@ -196,7 +192,6 @@ pub const DETERMINISTIC: &[Program] = &[
             "md5sum",
             "mkdir",
             "mkfifo",
-            "mv",
             "nl",
             "numfmt",
             "od",
@@ -269,6 +264,16 @@ pub const DETERMINISTIC: &[Program] = &[
             "-l*", "-*l*", "-*t*", "-*s*", "-*i*", "-*u*", "-*c*", "-*o*", "-*g*", "--*",
         ]),
         reason: "tells names; a long listing writes old dates otherwise than new ones",
+    },
+    Program {
+        names: &["[", "test"],
+        class: Class::Unless(&["-nt", "-ot", "-N"]),
+        reason: "asks for files, unless for which is newer",
+    },
+    Program {
+        names: &["cp", "mv", "install"],
+        class: Class::Unless(&["-*u*", "--update*"]),
+        reason: "what they change is an effect; with -u they go by which file is newer",
     },
     Program {
         names: &["env"],

@@ -33,6 +33,22 @@ pub fn string(tid: i32, address: u64) -> Option<Vec<u8>> {
     None
 }
 
+/// So many bytes, if they are not more than a command says at a time.
+pub fn bytes(tid: i32, address: u64, length: u64) -> Option<Vec<u8>> {
+    let length = usize::try_from(length).ok().filter(|l| *l <= LONGEST)?;
+    let mut all = vec![0u8; length];
+    let mut at = 0;
+    while at < length {
+        let from = address.checked_add(at as u64)?;
+        let end = (at + 4096 - (from % 4096) as usize).min(length);
+        match raw::read_memory(tid, from, &mut all[at..end]) {
+            0 => return None,
+            got => at += got,
+        }
+    }
+    Some(all)
+}
+
 /// A word of memory.
 pub fn word(tid: i32, address: u64) -> Option<u64> {
     let mut bytes = [0u8; 8];

@@ -76,7 +76,7 @@ fn os(bytes: &[u8]) -> &OsStr {
 }
 
 /// Finds a program as `execvp(3)` does, noting each place where it was looked for in vain.
-fn find(command: &Command, ledger: &mut Ledger) -> io::Result<Vec<u8>> {
+pub(crate) fn find(command: &Command, ledger: &mut Ledger) -> io::Result<Vec<u8>> {
     if command.program.contains(&b'/') {
         return Ok(command.program.clone());
     }
@@ -110,7 +110,7 @@ fn elsewhere(command: &Command) -> Option<Vec<u8>> {
 }
 
 /// What a stream leads to, unless it is `/dev/null` or its like.
-fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
+pub(crate) fn far_end(fd: &OwnedFd) -> Option<(u64, u64)> {
     let id = crate::eye::identity_of(&rustix::fs::fstat(fd).ok()?);
     (!is_plain_device(&id)).then_some((id.dev, id.ino))
 }
@@ -204,16 +204,16 @@ fn watch_with(command: Command, fast: bool) -> io::Result<Watched> {
 }
 
 /// A command made ready, and where its outputs are read.
-struct Prepared {
-    child: std::process::Command,
-    out: Option<OwnedFd>,
-    err: Option<OwnedFd>,
+pub(crate) struct Prepared {
+    pub child: std::process::Command,
+    pub out: Option<OwnedFd>,
+    pub err: Option<OwnedFd>,
     /// What the given streams lead to.
-    input: Option<(u64, u64)>,
-    outputs: Vec<(u64, u64)>,
+    pub input: Option<(u64, u64)>,
+    pub outputs: Vec<(u64, u64)>,
 }
 
-fn prepare(command: &Command, program: &[u8]) -> io::Result<Prepared> {
+pub(crate) fn prepare(command: &Command, program: &[u8]) -> io::Result<Prepared> {
     let mut child = std::process::Command::new(PathBuf::from(os(program)));
     if let Some((name, rest)) = command.argv.split_first() {
         child.arg0(os(name)).args(rest.iter().map(|a| os(a)));
@@ -260,6 +260,7 @@ fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
         says_pid: false,
         fast,
         again: false,
+        deeds: None,
     };
 
     let began = RealEye.now();
@@ -267,7 +268,7 @@ fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
     let (fate_sender, fate) = mpsc::channel();
     let (ran, scene) = std::thread::scope(|scope| {
         let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
-        let ran = run(child, out, err, &fate);
+        let ran = run(child, out, err, &fate, |_| {});
         silent.store(true, Ordering::Release);
         (ran, tracer.join())
     });
@@ -310,15 +311,16 @@ fn plainly(command: &Command, opaque: Opaque) -> io::Result<Watched> {
     Ok(Watched { status: child.wait()?, stdout, stderr, seen: Err(opaque) })
 }
 
-type Ran = (ExitStatus, Vec<u8>, Vec<u8>);
+pub(crate) type Ran = (ExitStatus, Vec<u8>, Vec<u8>);
 
 /// Starts the child, reads its outputs to their ends, and learns how it ended; `None` if it has to
-/// begin again.
-fn run(
+/// begin again. `started` is told its process.
+pub(crate) fn run(
     mut command: std::process::Command,
     out: Option<OwnedFd>,
     err: Option<OwnedFd>,
     fate: &mpsc::Receiver<Fate>,
+    started: impl FnOnce(u32),
 ) -> io::Result<Option<Ran>> {
     // Nobody but the tracer may wait for the child while it is traced; `spawn` does so only if the
     // program could not be started, and by then the tracer has let go.
@@ -326,6 +328,7 @@ fn run(
     // The command holds our copies of the writing ends.
     drop(command);
     let mut child = spawned?;
+    started(child.id());
     let (stdout, stderr) = drain(out, err)?;
     let status = match fate.recv() {
         Ok(Fate::Ended(status)) => status,

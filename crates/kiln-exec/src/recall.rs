@@ -1,0 +1,152 @@
+//! Recipes that are known from earlier runs: asking before the first command, then saying what each
+//! command would say, or having it watched. It does not know what is kept and how.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kiln_base::Sys;
+use kiln_graph::{Graph, Result};
+use kiln_make::options::debug;
+use kiln_make::{FileId, Make, Stream};
+
+use crate::hooks::{Course, Env, RecipeCall, Said, Watching};
+use crate::job::{Exec, Job, Running, asks};
+use crate::start::over;
+use crate::{Ended, Sink};
+
+/// What is known of a job's recipe.
+pub(crate) enum Recalled {
+    /// Nobody has been asked yet.
+    Unasked,
+    /// It is not one to ask for.
+    Never,
+    /// Nothing that is of use.
+    Nothing,
+    /// It has been done; what its next commands would say.
+    Done(VecDeque<Said>),
+    /// It is watched.
+    Watched(Arc<dyn Watching>),
+}
+
+/// What a command is given.
+pub(crate) struct Given<'a> {
+    pub argv: &'a [Vec<u8>],
+    pub env: &'a Env,
+    pub sys: &'a dyn Sys,
+    pub sink: &'a Sink,
+    pub good_stdin: bool,
+}
+
+impl Exec {
+    /// The command that is due, if it need not be run as ever.
+    pub(crate) fn recalled(
+        &mut self,
+        make: &mut Make,
+        graph: &Graph,
+        job: &mut Job,
+        given: &Given<'_>,
+    ) -> Result<Option<Running>> {
+        if let Recalled::Unasked = job.recalled {
+            job.recalled = self.ask(make, graph, job, given)?;
+        }
+        match &mut job.recalled {
+            Recalled::Unasked | Recalled::Never | Recalled::Nothing => Ok(None),
+            Recalled::Done(said) => {
+                for (stream, text) in said.pop_front().unwrap_or_default() {
+                    let to = if stream == 1 { Stream::Out } else { Stream::Err };
+                    // As of any command: what cannot be written is its own trouble.
+                    let _ = given.sink.write(to, &text);
+                }
+                over(Ended::Exit(0)).map(Some)
+            }
+            Recalled::Watched(watching) => {
+                let Given { argv, env, sys, sink, good_stdin } = *given;
+                let started = Arc::clone(watching).start(argv, env, sys.dir(), sink, good_stdin);
+                match started {
+                    Some(done) => Ok(Some(Running::Watched(done, Arc::clone(watching)))),
+                    None => {
+                        job.recalled = Recalled::Nothing;
+                        Ok(None)
+                    }
+                }
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        make: &mut Make,
+        graph: &Graph,
+        job: &Job,
+        given: &Given<'_>,
+    ) -> Result<Recalled> {
+        let Some(hook) = self.recipes.clone() else { return Ok(Recalled::Never) };
+        let f = job.file;
+        let switches = &graph.switches;
+        // One shell for all lines is a matter of its own, and where a person asks for all to be made,
+        // all is made.
+        if make.files[f].phony
+            || make.special.oneshell
+            || switches.touch
+            || switches.question
+            || switches.just_print
+            || switches.always_make
+            || make.opts.always_make
+            || graph.rebuilding_makefiles
+            || self.slots.is_pipe()
+            || asks(make, graph, debug::JOBS)
+        {
+            return Ok(Recalled::Never);
+        }
+        // A make within a recipe looks at times, and starts what it likes.
+        let own = make.expand_for(b"$(MAKE)", Some(f), None)?;
+        let says = |line: &Vec<u8>| kiln_base::text::find(line, &own, 0).is_some();
+        if own.is_empty() || job.lines.iter().any(says) {
+            return Ok(Recalled::Never);
+        }
+        let shell = [&b"$(SHELL)"[..], b"$(.SHELLFLAGS)", b"$(IFS)"];
+        let shell = shell.iter().map(|text| make.expand_for(text, Some(f), None));
+        let shell: Vec<Vec<u8>> = shell.collect::<std::result::Result<_, _>>()?;
+        let course = hook.begin(&RecipeCall {
+            target: &absolute(make, f),
+            lines: &job.lines,
+            shell: &shell,
+            env: given.env,
+            dir: given.sys.dir(),
+            sink: given.sink,
+            good_stdin: given.good_stdin,
+            newer: &newer(make, f),
+        });
+        Ok(match course {
+            Course::Run => Recalled::Nothing,
+            Course::Done(said) => Recalled::Done(said.into()),
+            Course::Watch(watching) => Recalled::Watched(watching),
+        })
+    }
+
+    /// A recipe has come to its end, and well.
+    pub(crate) fn remember(&self, make: &Make, job: &Job) {
+        if let Recalled::Watched(watching) = &job.recalled {
+            watching.succeeded();
+        }
+        if let (Some(hook), false) =
+            (&self.recipes, matches!(job.recalled, Recalled::Unasked | Recalled::Never))
+        {
+            hook.succeeded(&absolute(make, job.file));
+        }
+    }
+}
+
+/// The prerequisites that are newer than a target, as `$?` has them, but for phony ones.
+fn newer(make: &Make, f: FileId) -> Vec<Vec<u8>> {
+    let deps = make.files[f].deps.iter().filter(|d| d.changed && !d.ignore_mtime);
+    let files = deps.filter_map(|d| d.file).map(|d| kiln_graph::resolve(make, d));
+    files.filter(|&d| !make.files[d].phony).map(|d| absolute(make, d)).collect()
+}
+
+fn absolute(make: &Make, file: FileId) -> Vec<u8> {
+    match make.file_name(file) {
+        name @ [b'/', ..] => name.to_vec(),
+        name => [make.sys.dir(), b"/", name].concat(),
+    }
+}

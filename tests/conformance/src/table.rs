@@ -124,6 +124,7 @@ const EXTRA: &[&str] = &[
     "install/signing-key-missing",
     "install/depmod-without-map",
     "rebuilding/Kbuild-*-*",
+    "rebuilding/again-*",
     "rebuilding/composite-removed",
     "rebuilding/mod-*",
     "rebuilding/order-removed",

@@ -20,6 +20,18 @@ fn changed(name: &str, change: &str) -> Case {
     base(name).run(&format!("{change}; make -C $KDIR M=$DIR")).build("")
 }
 
+/// The same is done again and again, each time followed by a build: from the second time on Kiln knows
+/// what comes of what need not be done. Which files each build wrote is compared too.
+fn again(name: &str, changes: &[&str]) -> Case {
+    let mut case = base(&format!("again-{name}")).compare_writes();
+    for _ in 0..4 {
+        for change in changes {
+            case = case.run(&format!("{change}; make -C $KDIR M=$DIR"));
+        }
+    }
+    case.build("")
+}
+
 fn turns(name: &str, who: &[Who]) -> Case {
     let mut case = Case::new(&format!("rebuilding/{name}")).example("two-modules").turns(who);
     for _ in who {
@@ -61,6 +73,22 @@ pub(super) fn cases() -> Vec<Case> {
         changed("source-in-the-future", "touch -d '1 Jan 2035' a.c"),
         changed("object-is-a-directory", "rm a.o; mkdir a.o"),
         changed("cmd-is-nonsense", "echo '))) nonsense' >.a.o.cmd"),
+        again("source-touched", &["touch a.c"]),
+        again("header-touched", &["touch h.h"]),
+        again("from-nothing", &["make -C $KDIR M=$DIR clean"]),
+        again("comment-edited", &["echo '/* x */' >>a.c", "sed -i '$d' a.c"]),
+        again(
+            "source-changed",
+            &["echo 'int more;' >>a.c", "touch b.c", "sed -i '$d' a.c", "touch a.c"],
+        ),
+        again("warning", &["echo '#warning again' >>b.c", "sed -i '$d' b.c"]),
+        again("error", &["echo '#error again' >>b.c", "sed -i '$d' b.c"]),
+        again("object-spoiled", &["echo x >>a.o; touch b.c", "rm a.o", ": >foo.ko; touch b.c"]),
+        again(
+            "made-files-removed",
+            &["rm foo.ko; touch a.c", "rm foo.mod.c; touch a.c", "rm .foo.ko.cmd; touch a.c"],
+        ),
+        again("flag-without-effect", &["sed -i '$accflags-y += -DX' Kbuild"]),
         base("flag-on-command-line").build("KCFLAGS=-DX").build("KCFLAGS=-DX").build(""),
         base("compiler-on-command-line").build("CC=gcc").build(""),
         base("warnings-on").build("W=1").build(""),
@@ -94,6 +122,11 @@ pub(super) fn cases() -> Vec<Case> {
             .run("touch hello.c; make -C $KDIR M=$DIR")
             .build("")
             .turns(&[R, S, R]),
+        (0..6)
+            .fold(hello("rebuilding/kiln-make-again-touched").build(""), |case, _| {
+                case.run("touch hello.c; make -C $KDIR M=$DIR").build("")
+            })
+            .turns(&[S, S, R, S, R, S, R, S, R, S, R, S, R]),
         hello("rebuilding/kiln-make-kiln-with-flags")
             .build("KCFLAGS=-DX V=1")
             .build("KCFLAGS=-DX V=1")

@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "no-op", before: &["BUILD"], line: "BUILD", compiles: false },
     Step { name: "source", before: &["BUILD", "SOURCE"], line: "BUILD", compiles: true },
     Step { name: "header", before: &["BUILD", "HEADER"], line: "BUILD", compiles: true },
+    Step { name: "edit", before: &["BUILD", "EDIT"], line: "BUILD", compiles: true },
     Step { name: "install-again", before: &["BUILD", "INSTALL"], line: "INSTALL", compiles: false },
     Step { name: "flag", before: &["BUILD-BEFORE"], line: "BUILD-FLAG", compiles: true },
     Step { name: "clean-target", before: &["BUILD"], line: "CLEAN", compiles: false },
@@ -146,6 +147,13 @@ impl Setup<'_> {
             "CLEAN" => self.case.clean.to_owned(),
             "SOURCE" => format!("touch {}", self.case.source),
             "HEADER" => format!("touch {}", self.case.header),
+            // What another turn or another run may have left must not be what this one makes.
+            "EDIT" => {
+                let (file, now) = (self.case.source, SystemTime::now());
+                let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                let name = format!("kiln_turn_{}", since.as_nanos());
+                format!("sed -i /kiln_turn/d {file}; echo 'int {name}; int {name} = 1;' >>{file}")
+            }
             _ => self.case.install.to_owned(),
         };
         format!("JOBS={}; {line}", self.jobs)

@@ -1,0 +1,183 @@
+//! What is remade only because a file before it was made anew with the same bytes is not made twice, and
+//! nobody can tell but by the file's number.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// A file that is made by renaming has another number each time.
+const MAKEFILE: &str = "\
+end: object other ; cat object other > end.new; echo linking; mv end.new end
+object: source ; tr a-z A-Z < source > object
+other: ; echo $(FLAG) > other
+";
+
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let root = std::env::temp_dir().join(format!("kiln-twice.{}.{n}", std::process::id()));
+        fs::create_dir_all(root.join("work")).unwrap();
+        let root = root.canonicalize().unwrap();
+        fs::write(root.join("work/Makefile"), MAKEFILE).unwrap();
+        fs::write(root.join("work/source"), "text\n").unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
+        Place(root)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join("work").join(name)
+    }
+
+    fn make_with(&self, words: &[&str], env: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(self.0.join("make"));
+        command.args(words).current_dir(self.0.join("work")).env_clear();
+        command.env("PATH", "/usr/bin:/bin").env("XDG_CACHE_HOME", self.0.join("cache"));
+        command.envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Builds with the source newer than all else, as after `touch`; whether the last recipe was carried
+    /// out. That it was, or not, must not show.
+    fn makes(&self, words: &[&str], env: &[(&str, &str)]) -> bool {
+        self.age();
+        let number = fs::metadata(self.path("end")).map_or(0, |m| m.ino());
+        let output = self.make_with(words, env);
+        assert!(output.status.success(), "{output:?}");
+        let said = "tr a-z A-Z < source > object\n\
+                    cat object other > end.new; echo linking; mv end.new end\nlinking\n";
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.replace("echo  > other\n", "").ends_with(said), "{text}");
+        let time = |name: &str| fs::metadata(self.path(name)).unwrap().modified().unwrap();
+        assert!(time("end") >= time("object") && time("object") >= time("source"));
+        assert!(!self.path("end.new").exists());
+        let again = self.make_with(words, &[("KILN_SLOW", "all")]);
+        assert_eq!(String::from_utf8_lossy(&again.stdout), "make: 'end' is up to date.\n");
+        fs::metadata(self.path("end")).unwrap().ino() != number
+    }
+
+    /// Makes all but the source a minute older.
+    fn age(&self) {
+        let then = SystemTime::now() - Duration::from_secs(60);
+        for name in ["other", "object", "end"] {
+            if let Ok(file) = fs::File::options().append(true).open(self.path(name)) {
+                file.set_modified(then).unwrap();
+            }
+        }
+        let file = fs::File::options().append(true).open(self.path("source")).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(5)).unwrap();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A place where the last recipe is known; `None` where the system lets nobody watch.
+fn known() -> Option<Place> {
+    let place = Place::new();
+    // From nothing, and watched.
+    assert!(place.makes(&[], &[]));
+    assert!(place.makes(&[], &[]));
+    let known = !place.makes(&[], &[]);
+    known.then_some(place)
+}
+
+#[test]
+fn what_has_the_same_bytes_sets_nothing_off() {
+    let Some(place) = known() else { return };
+    assert!(!place.makes(&[], &[]));
+    assert!(place.makes(&[], &[("KILN_SLOW", "recipes")]));
+    assert!(place.makes(&[], &[("KILN_SLOW", "all")]));
+    assert!(!place.makes(&[], &[]));
+}
+
+#[test]
+fn what_has_other_bytes_does() {
+    let Some(place) = known() else { return };
+    fs::write(place.path("source"), "test\n").unwrap();
+    assert!(place.makes(&[], &[]));
+    assert_eq!(fs::read(place.path("end")).unwrap(), b"TEST\n\n");
+    // An edit without effect on the object, once it is known what comes of that.
+    fs::write(place.path("source"), "Test\n").unwrap();
+    assert!(place.makes(&[], &[]));
+    fs::write(place.path("source"), "tEst\n").unwrap();
+    assert!(!place.makes(&[], &[]));
+    // Something else that goes into it changes without being newer.
+    fs::write(place.path("other"), "more\n").unwrap();
+    assert!(place.makes(&[], &[]));
+    assert_eq!(fs::read(place.path("end")).unwrap(), b"TEST\nmore\n");
+}
+
+#[test]
+fn variables_and_words_count() {
+    let Some(place) = known() else { return };
+    assert!(place.makes(&[], &[("LC_ALL", "C")]));
+    assert!(place.makes(&["FLAG="], &[]));
+    assert!(!place.makes(&[], &[]));
+    place.age();
+    let output = place.make_with(&["-B"], &[]);
+    assert!(output.status.success());
+    let number = fs::metadata(place.path("end")).unwrap().ino();
+    place.make_with(&["-B"], &[]);
+    assert_ne!(fs::metadata(place.path("end")).unwrap().ino(), number);
+}
+
+#[test]
+fn with_job_slots_too() {
+    let place = Place::new();
+    assert!(place.makes(&["-j3"], &[]));
+    assert!(place.makes(&["-j3"], &[]));
+    if place.makes(&["-j3"], &[]) {
+        return;
+    }
+    assert!(!place.makes(&["-j3"], &[]));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_or_read() {
+    let Some(place) = known() else { return };
+    let dir = place.0.join("cache/kiln/recipes-1");
+    let files = || fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    assert!(!files().is_empty());
+    for path in files() {
+        fs::write(path, "KILNREC1 and nonsense").unwrap();
+    }
+    assert!(place.makes(&[], &[]));
+    assert!(!place.makes(&[], &[]));
+    fs::remove_dir_all(&dir).unwrap();
+    fs::write(&dir, "no directory").unwrap();
+    for _ in 0..3 {
+        assert!(place.makes(&[], &[]));
+    }
+    fs::remove_file(&dir).unwrap();
+    // To root all may be written.
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o555)).unwrap();
+    place.makes(&[], &[]);
+    place.makes(&[], &[]);
+}
+
+#[test]
+fn several_at_once() {
+    let Some(place) = known() else { return };
+    place.age();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    let _ = place.make_with(&["-s"], &[]);
+                }
+            });
+        }
+    });
+    place.makes(&[], &[]);
+    place.makes(&[], &[]);
+    assert!(!place.makes(&[], &[]));
+}

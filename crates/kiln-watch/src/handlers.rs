@@ -625,6 +625,12 @@ impl Scene {
                 let dir = path.iter().rposition(|b| *b == b'/').map_or(&b"/"[..], |at| &path[..at]);
                 self.ledger.status(dir, true, Err(errno));
             }
+            // It is there, and no directory.
+            libc::ENOTDIR
+                if flags & libc::O_DIRECTORY != 0 && RealEye.identity(path, true).is_ok() =>
+            {
+                self.ledger.status(path, true, Ok(()));
+            }
             libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG => {
                 self.ledger.status(path, true, Err(errno))
             }
@@ -647,7 +653,8 @@ impl Scene {
         }
         let Some((path, _)) = paths.first() else { return };
         match errno {
-            libc::EEXIST if paths.len() == 1 => self.ledger.status(path, false, Ok(())),
+            // mv asks first for a renaming that replaces nothing.
+            libc::EEXIST => self.ledger.status(&paths[paths.len() - 1].0, false, Ok(())),
             libc::ENOENT => {
                 // rm -f of nothing, or a directory that is missing: whichever it is, its absence is seen.
                 for (path, _) in paths {

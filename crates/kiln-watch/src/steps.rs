@@ -200,17 +200,18 @@ impl Steps {
     pub fn finish(self) -> Result<Deed, Opaque> {
         let Steps { ledger, ids, says_pid, began, said, texts, passing } = self;
         let (seen, mut temporaries) = ledger.finish_deeds()?;
-        // A name that the recipe itself gives is not one by chance.
-        temporaries.retain(|path| {
+        // A name that the recipe itself gives is not one by chance: it would be gone each time.
+        let named = |path: &mut Vec<u8>| {
             let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
-            !texts.iter().any(|text| contains(text, name))
-        });
+            texts.iter().any(|text| contains(text, name))
+        };
+        let gone = temporaries.extract_if(.., named).map(|path| Made { path, file: None });
+        let mut made: Vec<(i64, Made)> = gone.map(|made| (0, made)).collect();
         temporaries.extend(passing);
         let traces = Traces { began, ids: says_pid.then_some(ids), temporaries };
         for (_, text) in said.iter().flatten() {
             traces.look(text)?;
         }
-        let mut made = Vec::new();
         for effect in seen.effects {
             let Some(after) = effect.after else {
                 made.push((0, Made { path: effect.path, file: None }));

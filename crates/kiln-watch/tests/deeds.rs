@@ -310,3 +310,14 @@ fn what_changes_all_the_same_is_watched_more_and_more_rarely() {
     kept.outcome = Outcome::Opaque(Opaque::new(Why::Program, "/bin/date"));
     assert!((1..40).all(|_| !kept.missed()));
 }
+
+#[test]
+fn what_is_made_by_renaming() {
+    let Some(temp) = world() else { return };
+    for _ in 0..2 {
+        learn(&temp, &["cat in more > out.new; echo moving; mv out.new out"]).unwrap();
+    }
+    assert!(answered(&temp));
+    fs::write(temp.path("work/out.new"), "").unwrap();
+    assert!(!answered(&temp));
+}

@@ -79,19 +79,31 @@ impl Drop for Place {
     }
 }
 
-/// A place where the last recipe is known; `None` where the system lets nobody watch.
-fn known() -> Option<Place> {
+/// A place where the last recipe is known.
+fn known() -> Place {
     let place = Place::new();
     // From nothing, and watched.
     assert!(place.makes(&[], &[]));
     assert!(place.makes(&[], &[]));
-    let known = !place.makes(&[], &[]);
-    known.then_some(place)
+    assert!(!place.makes(&[], &[]));
+    place
+}
+
+/// Whether the system lets Kiln watch, as it shows in the answer of a `$(shell …)`; elsewhere there is
+/// nothing to test.
+fn can_watch() -> bool {
+    let place = Place::new();
+    fs::write(place.path("probe"), "all: ; @:\nx := $(shell cat source)\n").unwrap();
+    place.make_with(&["-f", "probe"], &[]);
+    place.0.join("cache/kiln/answers-2").exists()
 }
 
 #[test]
 fn what_has_the_same_bytes_sets_nothing_off() {
-    let Some(place) = known() else { return };
+    if !can_watch() {
+        return;
+    }
+    let place = known();
     assert!(!place.makes(&[], &[]));
     assert!(place.makes(&[], &[("KILN_SLOW", "recipes")]));
     assert!(place.makes(&[], &[("KILN_SLOW", "all")]));
@@ -100,7 +112,10 @@ fn what_has_the_same_bytes_sets_nothing_off() {
 
 #[test]
 fn what_has_other_bytes_does() {
-    let Some(place) = known() else { return };
+    if !can_watch() {
+        return;
+    }
+    let place = known();
     fs::write(place.path("source"), "test\n").unwrap();
     assert!(place.makes(&[], &[]));
     assert_eq!(fs::read(place.path("end")).unwrap(), b"TEST\n\n");
@@ -117,7 +132,10 @@ fn what_has_other_bytes_does() {
 
 #[test]
 fn variables_and_words_count() {
-    let Some(place) = known() else { return };
+    if !can_watch() {
+        return;
+    }
+    let place = known();
     assert!(place.makes(&[], &[("LC_ALL", "C")]));
     assert!(place.makes(&["FLAG="], &[]));
     assert!(!place.makes(&[], &[]));
@@ -131,18 +149,21 @@ fn variables_and_words_count() {
 
 #[test]
 fn with_job_slots_too() {
+    if !can_watch() {
+        return;
+    }
     let place = Place::new();
     assert!(place.makes(&["-j3"], &[]));
     assert!(place.makes(&["-j3"], &[]));
-    if place.makes(&["-j3"], &[]) {
-        return;
-    }
     assert!(!place.makes(&["-j3"], &[]));
 }
 
 #[test]
 fn a_cache_that_cannot_be_written_or_read() {
-    let Some(place) = known() else { return };
+    if !can_watch() {
+        return;
+    }
+    let place = known();
     let dir = place.0.join("cache/kiln/recipes-1");
     let files = || fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
     assert!(!files().is_empty());
@@ -166,7 +187,10 @@ fn a_cache_that_cannot_be_written_or_read() {
 
 #[test]
 fn several_at_once() {
-    let Some(place) = known() else { return };
+    if !can_watch() {
+        return;
+    }
+    let place = known();
     place.age();
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -16,7 +16,8 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use rustix::process::WaitOptions;
+use rustix::process::{Pid, WaitOptions};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::becoming::gains_rights;
 use crate::calls;
@@ -56,6 +57,8 @@ struct Loop<'a> {
     ending: bool,
     /// A stop has come that only the filter asks for.
     filtered: bool,
+    /// Where the command may run, if it was told to stay where this thread is.
+    anywhere: Option<CpuSet>,
     fate: &'a Sender<Fate>,
 }
 
@@ -78,6 +81,7 @@ pub fn follow(
         letting_go: false,
         ending: false,
         filtered: false,
+        anywhere: None,
         fate,
     };
     let mut byte = raw::PLAIN;
@@ -96,8 +100,11 @@ pub fn follow(
         };
         match held {
             Ok(()) => {
-                beside(root);
+                let here = beside(root);
                 this.root = root;
+                if this.scene.deeds.is_some() {
+                    this.keep_here(here);
+                }
                 this.scene.ids.push(root);
                 this.tasks.insert(root, Task::default());
                 if this.scene.fast {
@@ -121,19 +128,16 @@ pub fn follow(
 }
 
 /// Moves this thread to the processor that the command runs on and keeps it there: they take turns,
-/// and waking the other on another processor costs more than all the rest. What the command may use
-/// stays as it is.
-fn beside(root: i32) {
+/// and waking the other on another processor costs more than all the rest.
+fn beside(root: i32) -> Option<CpuSet> {
     let stat = std::fs::read_to_string(format!("/proc/{root}/stat")).unwrap_or_default();
     let processor = stat.rsplit(')').next().and_then(|t| t.split_ascii_whitespace().nth(36));
-    if let Some(processor) = processor.and_then(|n| n.parse().ok()) {
-        let mut set = rustix::thread::CpuSet::new();
-        if processor < rustix::thread::CpuSet::MAX_CPU {
-            set.set(processor);
-            // It is only about speed.
-            let _ = rustix::thread::sched_setaffinity(None, &set);
-        }
-    }
+    let processor = processor.and_then(|n| n.parse().ok()).filter(|n| *n < CpuSet::MAX_CPU)?;
+    let mut set = CpuSet::new();
+    set.set(processor);
+    // It is only about speed.
+    sched_setaffinity(None, &set).ok()?;
+    Some(set)
 }
 
 fn read_id(told: &OwnedFd) -> Option<i32> {
@@ -148,6 +152,25 @@ fn read_id(told: &OwnedFd) -> Option<i32> {
 }
 
 impl Loop<'_> {
+    /// Keeps the command where this thread is, because each of its calls stops: with every stop it would
+    /// move to the processor that is free while this thread looks. Who asks where it may run, and whoever
+    /// is not watched any more, may run anywhere.
+    fn keep_here(&mut self, here: Option<CpuSet>) {
+        let root = Pid::from_raw(self.root);
+        if let (Some(here), Ok(anywhere)) = (here, sched_getaffinity(root))
+            && sched_setaffinity(root, &here).is_ok()
+        {
+            self.anywhere = Some(anywhere);
+        }
+    }
+
+    fn may_run_anywhere(&self, tid: i32) {
+        if let Some(anywhere) = &self.anywhere {
+            // It may have ended.
+            let _ = sched_setaffinity(Pid::from_raw(tid), anywhere);
+        }
+    }
+
     fn run(&mut self, silent: &AtomicBool) {
         let all = WaitOptions::from_bits_retain((libc::__WALL | libc::__WNOTHREAD) as u32);
         let mut quiet_since: Option<Instant> = None;
@@ -164,6 +187,8 @@ impl Loop<'_> {
                         && quiet_since.get_or_insert_with(Instant::now).elapsed() > GRACE
                     {
                         self.scene.ledger.refuse(Why::LeftBehind, "");
+                        let left = self.tasks.keys().chain(&self.early);
+                        left.for_each(|tid| self.may_run_anywhere(*tid));
                         return;
                     }
                     std::thread::sleep(Duration::from_micros(200));
@@ -214,6 +239,7 @@ impl Loop<'_> {
         // A signal that was on its way is delivered; stops that are no signal's deliver none.
         let deliver = if event == 0 && signal != (libc::SIGTRAP | 0x80) { signal } else { 0 };
         if self.letting_go {
+            self.may_run_anywhere(tid);
             let _ = raw::detach(tid, deliver);
             self.tasks.remove(&tid);
             if tid == self.root {
@@ -306,12 +332,16 @@ impl Loop<'_> {
                     return;
                 }
                 self.scene.enter(tid, task, nr, &args);
+                let asks = matches!(nr, libc::SYS_sched_getaffinity | libc::SYS_sched_setaffinity);
                 if let Pending::Exec { path, .. } = &task.pending
                     && gains_rights(path)
                 {
                     self.scene.ledger.refuse(Why::Program, path.clone());
                 }
                 task.to_end = self.scene.fast && self.scene.hasten(task);
+                if asks {
+                    self.may_run_anywhere(tid);
+                }
             }
             Ok(Stop::Exit { result }) => {
                 task.to_end = false;

@@ -312,6 +312,28 @@ fn what_changes_all_the_same_is_watched_more_and_more_rarely() {
 }
 
 #[test]
+fn it_may_run_on_every_processor_that_it_asks_for() {
+    let Some(temp) = world() else { return };
+    let allowed = |status: &str| {
+        let line = status.lines().find(|l| l.starts_with("Cpus_allowed_list:"));
+        line.unwrap_or_default().to_owned()
+    };
+    // A set of threads of its own is what nproc asks for; it makes the recipe one that is not kept.
+    let line = "nproc > count; (i=0; while test $i -lt 3; do i=$((i+1)); done; cat /proc/self/status > late) & :";
+    let _ = learn(&temp, &[line, "nproc > later"]);
+    let count = |name: &str| fs::read_to_string(temp.path(name)).unwrap_or_default();
+    let own = std::thread::available_parallelism().unwrap().get().to_string();
+    assert_eq!(count("work/count").trim(), own);
+    let begun = Instant::now();
+    while allowed(&count("work/late")).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    assert_eq!(allowed(&count("work/late")), allowed(&status));
+}
+
+#[test]
 fn what_is_made_by_renaming() {
     let Some(temp) = world() else { return };
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! Nothing twice: what is remade only because a file before it was made anew, with the same bytes.
 //!
 //! A file whose recipe leaves the very bytes that were there before is noted for the rest of the run. A
-//! recipe that is carried out for no other file than such ones is watched; from then on, while all that it
+//! recipe that is carried out for no other file than such ones is watched the second time; from then on, while all that it
 //! looked at has the same bytes and all that it left lies there as it left it, its files only get new
 //! times. So what is new is never watched, nor what is made for the first time. `KILN_SLOW=recipes` switches
 //! this off.

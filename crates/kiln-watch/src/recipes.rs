@@ -107,11 +107,14 @@ impl Recipes {
 }
 
 impl Kept {
-    /// Notes that it could not be answered; whether it is to be watched. One that is hardly ever
-    /// answered, since it rests on what changes, is watched more and more rarely.
+    /// Notes that it could not be answered; whether it is to be watched. Not the first time: what is given
+    /// otherwise each time, a setting on the command line, say, would be watched for nothing. One that is
+    /// hardly ever answered, since it rests on what changes, is watched more and more rarely.
     pub fn missed(&mut self) -> bool {
         self.misses += 1;
-        self.misses.is_power_of_two() && !matches!(self.outcome, Outcome::Opaque(_))
+        self.misses > 1
+            && self.misses.is_power_of_two()
+            && !matches!(self.outcome, Outcome::Opaque(_))
     }
 
     /// Why it would be carried out again now, if it would.

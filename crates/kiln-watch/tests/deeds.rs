@@ -304,9 +304,9 @@ fn a_program_with_rights_of_its_own_has_them_and_runs_once() {
 fn what_changes_all_the_same_is_watched_more_and_more_rarely() {
     let mut kept = KeptRecipe::default();
     let watched: Vec<usize> = (1..40).filter(|_| kept.missed()).collect();
-    assert_eq!(watched, [1, 2, 4, 8, 16, 32]);
+    assert_eq!(watched, [2, 4, 8, 16, 32]);
     kept.misses = 0;
-    assert!(kept.missed());
+    assert!(!kept.missed() && kept.missed());
     kept.outcome = Outcome::Opaque(Opaque::new(Why::Program, "/bin/date"));
     assert!((1..40).all(|_| !kept.missed()));
 }

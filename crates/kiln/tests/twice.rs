@@ -82,9 +82,8 @@ impl Drop for Place {
 /// A place where the last recipe is known.
 fn known() -> Place {
     let place = Place::new();
-    // From nothing, and watched.
-    assert!(place.makes(&[], &[]));
-    assert!(place.makes(&[], &[]));
+    // From nothing, as ever, and watched.
+    assert!((0..3).all(|_| place.makes(&[], &[])));
     assert!(!place.makes(&[], &[]));
     place
 }
@@ -120,8 +119,10 @@ fn what_has_other_bytes_does() {
     assert!(place.makes(&[], &[]));
     assert_eq!(fs::read(place.path("end")).unwrap(), b"TEST\n\n");
     // An edit without effect on the object, once it is known what comes of that.
-    fs::write(place.path("source"), "Test\n").unwrap();
-    assert!(place.makes(&[], &[]));
+    for text in ["Test\n", "TEst\n"] {
+        fs::write(place.path("source"), text).unwrap();
+        assert!(place.makes(&[], &[]));
+    }
     fs::write(place.path("source"), "tEst\n").unwrap();
     assert!(!place.makes(&[], &[]));
     // Something else that goes into it changes without being newer.
@@ -153,8 +154,7 @@ fn with_job_slots_too() {
         return;
     }
     let place = Place::new();
-    assert!(place.makes(&["-j3"], &[]));
-    assert!(place.makes(&["-j3"], &[]));
+    assert!((0..3).all(|_| place.makes(&["-j3"], &[])));
     assert!(!place.makes(&["-j3"], &[]));
 }
 
@@ -170,7 +170,7 @@ fn a_cache_that_cannot_be_written_or_read() {
     for path in files() {
         fs::write(path, "KILNREC1 and nonsense").unwrap();
     }
-    assert!(place.makes(&[], &[]));
+    assert!((0..2).all(|_| place.makes(&[], &[])));
     assert!(!place.makes(&[], &[]));
     fs::remove_dir_all(&dir).unwrap();
     fs::write(&dir, "no directory").unwrap();
@@ -201,7 +201,6 @@ fn several_at_once() {
             });
         }
     });
-    place.makes(&[], &[]);
-    place.makes(&[], &[]);
-    assert!(!place.makes(&[], &[]));
+    // Some of them may have found what they rest on changed by the others.
+    assert!((0..70).any(|_| !place.makes(&[], &[])));
 }

@@ -164,7 +164,19 @@ fn chosen(options: &Options, corpus_only: bool, trees: &[KernelTree]) -> Vec<Cas
         .filter(|c| !c.long || options.long || corpus_only || !options.names.is_empty())
         .filter(|c| !c.extra || !far || options.long || !options.names.is_empty())
         .filter(wanted)
+        .map(|c| if far { whole(c) } else { c })
         .collect()
+}
+
+/// A packaged module that does not build for a kernel fails at two jobs as chance has it: whether one
+/// more had begun before. With `-k` all that can be built is.
+fn whole(mut case: Case) -> Case {
+    if case.package.is_some() {
+        for step in &mut case.steps {
+            step.line = step.line.replace("make -j2 ", "make -j2 -k ");
+        }
+    }
+    case
 }
 
 /// Prints what came of a case, and counts it.

@@ -99,14 +99,17 @@ impl Exec {
             return Ok(Recalled::Never);
         }
         // A make within a recipe looks at times, and starts what it likes.
-        let own = make.expand_for(b"$(MAKE)", Some(f), None)?;
+        let warn = std::mem::replace(&mut make.opts.warn_undefined, false);
+        let own = make.expand_for(b"$(MAKE)", Some(f), None);
+        let shell = [&b"$(SHELL)"[..], b"$(.SHELLFLAGS)", b"$(IFS)"];
+        let shell = shell.map(|text| make.expand_for(text, Some(f), None));
+        make.opts.warn_undefined = warn;
+        let own = own?;
         let says = |line: &Vec<u8>| kiln_base::text::find(line, &own, 0).is_some();
         if own.is_empty() || job.lines.iter().any(says) {
             return Ok(Recalled::Never);
         }
-        let shell = [&b"$(SHELL)"[..], b"$(.SHELLFLAGS)", b"$(IFS)"];
-        let shell = shell.iter().map(|text| make.expand_for(text, Some(f), None));
-        let shell: Vec<Vec<u8>> = shell.collect::<std::result::Result<_, _>>()?;
+        let shell: Vec<Vec<u8>> = shell.into_iter().collect::<std::result::Result<_, _>>()?;
         let course = hook.begin(&RecipeCall {
             target: &absolute(make, f),
             lines: &job.lines,

@@ -204,3 +204,10 @@ fn several_at_once() {
     // Some of them may have found what they rest on changed by the others.
     assert!((0..70).any(|_| !place.makes(&[], &[])));
 }
+
+#[test]
+fn asking_warns_of_no_variable() {
+    let place = Place::new();
+    let output = place.make_with(&["--warn-undefined-variables", "FLAG="], &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

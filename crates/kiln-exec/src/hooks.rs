@@ -125,7 +125,7 @@ pub struct RecipeCall<'a> {
     pub target: &'a [u8],
     /// The lines of the recipe, expanded, with their prefix characters.
     pub lines: &'a [Vec<u8>],
-    /// What they are run by: the shell and its flags.
+    /// What they call make, and what they are run by: the shell and its flags.
     pub shell: &'a [Vec<u8>],
     /// The whole environment.
     pub env: &'a Env,

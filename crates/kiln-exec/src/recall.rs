@@ -98,22 +98,16 @@ impl Exec {
         {
             return Ok(Recalled::Never);
         }
+        let Some(words) = words(make, f)? else { return Ok(Recalled::Never) };
         // A make within a recipe looks at times, and starts what it likes.
-        let warn = std::mem::replace(&mut make.opts.warn_undefined, false);
-        let own = make.expand_for(b"$(MAKE)", Some(f), None);
-        let shell = [&b"$(SHELL)"[..], b"$(.SHELLFLAGS)", b"$(IFS)"];
-        let shell = shell.map(|text| make.expand_for(text, Some(f), None));
-        make.opts.warn_undefined = warn;
-        let own = own?;
-        let says = |line: &Vec<u8>| kiln_base::text::find(line, &own, 0).is_some();
-        if own.is_empty() || job.lines.iter().any(says) {
+        let says = |line: &Vec<u8>| kiln_base::text::find(line, &words[0], 0).is_some();
+        if words[0].is_empty() || job.lines.iter().any(says) {
             return Ok(Recalled::Never);
         }
-        let shell: Vec<Vec<u8>> = shell.into_iter().collect::<std::result::Result<_, _>>()?;
         let course = hook.begin(&RecipeCall {
             target: &absolute(make, f),
             lines: &job.lines,
-            shell: &shell,
+            shell: &words,
             env: given.env,
             dir: given.sys.dir(),
             sink: given.sink,
@@ -138,6 +132,27 @@ impl Exec {
             hook.succeeded(&absolute(make, job.file));
         }
     }
+}
+
+/// What a recipe calls make, and behind it what the recipe is run by. `None` where that is yet to be expanded: an expansion
+/// may print, or give something else each time, and each line has its own.
+fn words(make: &mut Make, f: FileId) -> Result<Option<Vec<Vec<u8>>>> {
+    let warn = std::mem::replace(&mut make.opts.warn_undefined, false);
+    let mut value = |call: &[u8]| make.expand_for(call, Some(f), None);
+    let own = match value(b"$(value MAKE)") {
+        Ok(own) if own == b"$(MAKE_COMMAND)" => value(b"$(value MAKE_COMMAND)"),
+        own => own,
+    };
+    let shell = [&b"$(value SHELL)"[..], b"$(value .SHELLFLAGS)", b"$(value IFS)"].map(value);
+    make.opts.warn_undefined = warn;
+    let words = std::iter::once(own).chain(shell);
+    let mut words = words.collect::<std::result::Result<Vec<_>, _>>()?;
+    if words.iter().any(|text| text.contains(&b'$')) {
+        return Ok(None);
+    }
+    // Then the shell is given another flag where none is set.
+    words.extend(make.special.posix.then(|| b".POSIX".to_vec()));
+    Ok(Some(words))
 }
 
 /// The prerequisites that are newer than a target, as `$?` has them, but for phony ones.

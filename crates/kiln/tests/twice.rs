@@ -211,3 +211,20 @@ fn asking_warns_of_no_variable() {
     let output = place.make_with(&["--warn-undefined-variables", "FLAG="], &[]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// Asking expands nothing that each line expands anyway.
+#[test]
+fn a_shell_that_tells_of_itself_does_so_once_a_line() {
+    let place = Place::new();
+    let shell = "SHELL = $(info a line)/bin/sh";
+    let count = |env: &[(&str, &str)]| {
+        fs::write(place.path("source"), "text\n").unwrap();
+        place.age();
+        let output = place.make_with(&["-B", shell], env);
+        place.age();
+        let again = place.make_with(&[shell], env);
+        let lines = |o: &Output| String::from_utf8_lossy(&o.stdout).matches("a line").count();
+        (lines(&output), lines(&again))
+    };
+    assert_eq!(count(&[]), count(&[("KILN_SLOW", "recipes")]));
+}

@@ -11,10 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::eye::{Eye, Kind, RealEye, hash_bytes};
@@ -23,8 +21,7 @@ use crate::handlers::{Deeds, Scene};
 use crate::ledger::Ledger;
 use crate::passing::Traces;
 use crate::programs::contains;
-use crate::tracer;
-use crate::watch::{Command, Prepared, Sink, far_end, find, prepare, run};
+use crate::watch::{Command, Prepared, Sink, far_end, find, follow, prepare};
 
 /// What was said on given streams, in order: to standard output (1) or error (2).
 pub type Said = Vec<(u8, Vec<u8>)>;
@@ -149,15 +146,12 @@ impl Steps {
     fn watch(&mut self, command: &Command, runs: &Running) -> io::Result<ExitStatus> {
         let program = find(command, &mut self.ledger)?;
         self.ledger.status(&command.dir, true, Ok(()));
-        let Prepared { mut child, out, err, input, outputs } = prepare(command, &program)?;
+        let Prepared { child, out, err, input, outputs } = prepare(command, &program)?;
         let end = |sink: &Sink| match sink {
             Sink::Given(fd) => far_end(fd),
             Sink::Kept => None,
         };
         let deeds = Deeds { said: Vec::new(), ends: [end(&command.stdout), end(&command.stderr)] };
-        let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        crate::raw::hold_before_exec(&mut child, tell, gone, Vec::new());
         let scene = Scene {
             ledger: std::mem::take(&mut self.ledger),
             input,
@@ -169,16 +163,8 @@ impl Steps {
             again: false,
             deeds: Some(deeds),
         };
-        let silent = AtomicBool::new(false);
-        let (fate_sender, fate) = mpsc::channel();
-        let (ran, scene) = std::thread::scope(|scope| {
-            let silent = &silent;
-            let tracer =
-                scope.spawn(move || tracer::follow(scene, &told, &go, silent, &fate_sender));
-            let ran = run(child, out, err, &fate, |id| runs.started(id));
-            silent.store(true, Ordering::Release);
-            (ran, tracer.join())
-        });
+        let started = |id| runs.started(id);
+        let (ran, scene) = follow(child, [out, err], Vec::new(), scene, started)?;
         match scene {
             Ok(scene) => {
                 self.ledger = scene.ledger;

@@ -245,12 +245,8 @@ fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
     let program = find(command, &mut ledger)?;
     // The directory's own state is part of what the command sees by being there.
     ledger.status(&command.dir, true, Ok(()));
-    let Prepared { mut child, out, err, input, outputs } = prepare(command, &program)?;
-
-    let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let Prepared { child, out, err, input, outputs } = prepare(command, &program)?;
     let rules = if fast { filter::rules(input.is_some()) } else { Vec::new() };
-    crate::raw::hold_before_exec(&mut child, tell, gone, rules);
     let scene = Scene {
         ledger,
         input,
@@ -264,14 +260,7 @@ fn attempt(command: &Command, fast: bool) -> io::Result<Attempt> {
     };
 
     let began = RealEye.now();
-    let silent = AtomicBool::new(false);
-    let (fate_sender, fate) = mpsc::channel();
-    let (ran, scene) = std::thread::scope(|scope| {
-        let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
-        let ran = run(child, out, err, &fate, |_| {});
-        silent.store(true, Ordering::Release);
-        (ran, tracer.join())
-    });
+    let (ran, scene) = follow(child, [out, err], rules, scene, |_| {})?;
     let failed = || Opaque::new(Why::Refused, "the watching thread failed");
     let ran = ran?;
     let scene = match (scene, ran.is_some()) {
@@ -313,9 +302,32 @@ fn plainly(command: &Command, opaque: Opaque) -> io::Result<Watched> {
 
 pub(crate) type Ran = (ExitStatus, Vec<u8>, Vec<u8>);
 
+/// Starts the child with a thread that follows it, under the rules of a filter if there are any: how it
+/// ended, `None` if it has to begin again, and what was seen, unless the thread failed. `started` is told
+/// its process.
+pub(crate) fn follow(
+    mut child: std::process::Command,
+    [out, err]: [Option<OwnedFd>; 2],
+    rules: Vec<crate::raw::Rule>,
+    scene: Scene,
+    started: impl FnOnce(u32),
+) -> io::Result<(io::Result<Option<Ran>>, std::thread::Result<Scene>)> {
+    let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (gone, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    crate::raw::hold_before_exec(&mut child, tell, gone, rules);
+    let silent = AtomicBool::new(false);
+    let (fate_sender, fate) = mpsc::channel();
+    Ok(std::thread::scope(|scope| {
+        let tracer = scope.spawn(|| tracer::follow(scene, &told, &go, &silent, &fate_sender));
+        let ran = run(child, out, err, &fate, started);
+        silent.store(true, Ordering::Release);
+        (ran, tracer.join())
+    }))
+}
+
 /// Starts the child, reads its outputs to their ends, and learns how it ended; `None` if it has to
 /// begin again. `started` is told its process.
-pub(crate) fn run(
+fn run(
     mut command: std::process::Command,
     out: Option<OwnedFd>,
     err: Option<OwnedFd>,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::describe::Description;
 use crate::error::{Error, Kind, Result};
 use crate::machine::Machine;
+use crate::missing::RUST_CRATES;
 
 /// Says of a compiler why it cannot compile modules for the tree: every crate's symbols bear a hash of
 /// the whole text that the compiler gives as its version, so another text means other names.
@@ -123,8 +124,8 @@ pub fn unknown_symbols(tree: &Path, output: &Path) -> (usize, Vec<String>) {
 /// # Errors
 /// [`Kind::Program`] if there are no crates, [`Kind::Io`].
 pub fn bring(output: &Path, tree: &Path) -> Result<()> {
-    if !output.join("rust/libkernel.rmeta").is_file() {
-        let message = "the source was prepared, but made no rust/libkernel.rmeta";
+    if !output.join(RUST_CRATES).is_file() {
+        let message = format!("the source was prepared, but made no {RUST_CRATES}");
         return Err(Error::new(Kind::Program, message));
     }
     let fresh = tree.join(".rust.new");

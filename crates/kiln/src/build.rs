@@ -157,12 +157,15 @@ fn check_compiler(tree: &Description, words: &[OsString]) -> Result<(), String> 
     Ok(())
 }
 
+/// The first kernel that knows `MO=`, and that writes Makefiles into modules' directories.
+const WRITES_MAKEFILES: [u32; 3] = [6, 13, 0];
+
 /// `MO=DIR` is the kernel's own way to a separate directory, from 6.13 on. It puts a Makefile there,
 /// over whatever has that name.
 fn check_mo(tree: &Description, words: &[OsString]) -> Result<(), String> {
     let Some(dir) = given(words, "MO") else { return Ok(()) };
     let dir = std::path::absolute(dir).map_err(|e| format!("MO={}: {e}", dir.display()))?;
-    if tree.version.is_some_and(|v| v < [6, 13, 0]) {
+    if tree.version.is_some_and(|v| v < WRITES_MAKEFILES) {
         return Err(format!(
             "kernel {} does not know MO= and would build beside the sources\n  \
              hint: kiln build -o {} works with every kernel",
@@ -193,7 +196,7 @@ fn check_mo(tree: &Description, words: &[OsString]) -> Result<(), String> {
 fn check_clean(tree: &Description, words: &[OsString]) -> Result<(), String> {
     let targets = || words.iter().map(|w| w.as_bytes()).filter(|w| !w.contains(&b'='));
     let both = targets().any(|t| t == b"clean") && targets().any(|t| t != b"clean");
-    if !both || tree.version.is_none_or(|v| v < [6, 13, 0]) {
+    if !both || tree.version.is_none_or(|v| v < WRITES_MAKEFILES) {
         return Ok(());
     }
     Err(format!(

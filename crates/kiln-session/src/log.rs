@@ -93,15 +93,25 @@ fn label(argv: &[Vec<u8>]) -> String {
     }
     let is_shell = argv.len() > 2 && argv.iter().any(|w| w == b"-c" || w == b"-ec");
     let first = if is_shell {
-        let quiet = ["set", "trap", "echo", ":", "{", "if", "["];
         // Whatever stands between single quotes starts nothing.
         let bare: String = text.split('\'').step_by(2).collect();
-        let mut parts = bare.split(';').filter_map(|p| p.split_whitespace().next());
-        parts.find(|w| !quiet.contains(w)).unwrap_or("sh").to_owned()
+        let mut parts = bare.split([';', '\n']).filter_map(program);
+        parts.next().unwrap_or("sh").to_owned()
     } else {
         String::from_utf8_lossy(argv.first().map_or(&b""[..], Vec::as_slice)).into_owned()
     };
     first.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// The program that a part of a shell's text starts, behind the shell's own words; `None` where it
+/// starts none that says anything.
+fn program(part: &str) -> Option<&str> {
+    const BEFORE: [&str; 10] = ["{", "(", "!", "if", "then", "else", "elif", "do", "while", "exec"];
+    const NOTHING: [&str; 12] =
+        ["set", "trap", "echo", ":", "[", "test", "true", "}", ")", "fi", "done", "for"];
+    let first = part.split_whitespace().find(|w| !BEFORE.contains(w))?;
+    // An assignment in front, or a redirection, is no name either.
+    (!NOTHING.contains(&first) && !first.contains(['=', '<', '>'])).then_some(first)
 }
 
 impl Job {
@@ -252,5 +262,9 @@ mod tests {
         assert_eq!(label(&words(&["/bin/sh", "-c", line])), "MODPOST");
         let line = "set -e; trap 'rm -f x; trap - HUP' HUP; scripts/x.sh a";
         assert_eq!(label(&words(&["/bin/sh", "-c", line])), "x.sh");
+        let line = "{ echo /m/hello.o; :; } > /m/modules.order";
+        assert_eq!(label(&words(&["/bin/sh", "-c", line])), "sh");
+        let line = "if [ -r x ]; then cat x; else :; fi";
+        assert_eq!(label(&words(&["/bin/sh", "-c", line])), "cat");
     }
 }

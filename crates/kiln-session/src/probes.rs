@@ -77,7 +77,7 @@ impl Answers {
 
 /// One kept answer, for people.
 pub struct Kept {
-    /// The command.
+    /// The command on one line, shortened as a list shows it.
     pub command: String,
     /// How long ago it was kept, in seconds.
     pub age: i64,
@@ -93,7 +93,7 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     let mut store = Store::open(dir, MOST);
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
     let entries = store.entries(&mut Checker::new(&RealEye));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(&shortened(bytes)).into_owned();
     let runs = Runs::open(dir).list(&RealEye);
     let recipes = kiln_watch::Recipes::open(dir).list();
     let size = store.size()
@@ -368,20 +368,26 @@ fn forget(inner: &mut Inner) {
     inner.checker.forget();
 }
 
-/// As much of a command as a list of answers shows: a compiler's is long, and all labels are read
-/// whenever answers are.
+/// A command as a list of answers shows it.
 fn label(argv: &[Vec<u8>]) -> Vec<u8> {
+    match argv {
+        [_, flag, script] if flag == b"-c" => shortened(script),
+        _ => shortened(&argv.join(&b' ')),
+    }
+}
+
+/// As much of a text as a list shows, on one line: a compiler's command is long, and all labels are
+/// read whenever answers are. kbuild's probes begin alike, and what they ask stands at the end.
+fn shortened(text: &[u8]) -> Vec<u8> {
     const CHARACTERS: usize = 100;
-    let text = match argv {
-        [_, flag, script] if flag == b"-c" => script.clone(),
-        _ => argv.join(&b' '),
-    };
+    const HEAD: usize = 25;
     let words = text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
     let mut line = words.collect::<Vec<_>>().join(&b' ');
     // All but the first byte of a character in UTF-8 begin with the bits 10.
-    let mut characters = (0..line.len()).filter(|i| line[*i] & 0xc0 != 0x80);
-    if let Some(end) = characters.nth(CHARACTERS) {
-        line.truncate(end);
+    let begins: Vec<usize> = (0..line.len()).filter(|i| line[*i] & 0xc0 != 0x80).collect();
+    if begins.len() > CHARACTERS {
+        let tail = begins[begins.len() - (CHARACTERS - HEAD - 1)];
+        line.splice(begins[HEAD]..tail, "…".bytes());
     }
     line
 }
@@ -433,5 +439,21 @@ impl Streams {
             stdout: self.stdout.map_or(Sink::Kept, Sink::Given),
             stderr: Sink::Given(self.stderr),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_keeps_its_end() {
+        assert_eq!(shortened(b" a  b\n\tc "), b"a b c");
+        let long = format!("{}; then echo \"-Wx\"; fi", "ä".repeat(200));
+        let short = String::from_utf8(shortened(long.as_bytes())).unwrap();
+        assert_eq!(short.chars().count(), 100);
+        assert!(short.starts_with(&"ä".repeat(25)) && short.contains('…'), "{short}");
+        assert!(short.ends_with("; then echo \"-Wx\"; fi"), "{short}");
+        assert_eq!(shortened("x".repeat(100).as_bytes()), "x".repeat(100).as_bytes());
     }
 }

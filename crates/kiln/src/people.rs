@@ -104,9 +104,7 @@ fn cache(clear: bool) -> Result<ExitCode, String> {
             s if s < 7200 => format!("{} min", s / 60),
             s => format!("{} h", s / 3600),
         };
-        let command: String = e.command.split_whitespace().collect::<Vec<_>>().join(" ");
-        let short: String = command.chars().take(100).collect();
-        println!("{age:>8} {:>7} B  {short}", e.size);
+        println!("{age:>8} {:>7} B  {}", e.size, e.command);
         if let Some(why) = &e.again {
             println!("{:20}runs again: {why}", "");
         }

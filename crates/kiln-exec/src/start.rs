@@ -188,6 +188,7 @@ impl Exec {
             return Ok(());
         }
 
+        self.time_command(make, job);
         self.tell_command(make, graph, job, words);
         let given = Given { argv: words, env: &env, sys: &*sys, sink: &sink, good_stdin };
         if let Some(running) = self.recalled(make, graph, job, &given)? {
@@ -221,6 +222,7 @@ impl Exec {
                 lock: self.output.borrow().lock(),
                 good_stdin,
                 job: job.told,
+                above: self.above + 1,
             })
         });
         let inside_line = match &submake {

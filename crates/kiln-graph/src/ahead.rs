@@ -33,6 +33,8 @@ use crate::{Graph, Jobs, State, resolve};
 
 /// A target that needs more files that nothing makes is not remembered as one that is like others.
 const MOST_PLAIN: usize = 64;
+/// What differs by less, in microseconds, or not by half, differs from run to run.
+const LITTLE: u64 = 50_000;
 /// Longer chains of targets are not followed.
 const DEEPEST: u32 = 50;
 
@@ -255,8 +257,9 @@ impl Graph {
         let run = at(place).0?;
         let end = (place..count).find(|&p| at(p).0 != Some(run)).unwrap_or(count);
         let longest = (place..end).map(|p| at(p).1).max()?;
-        // The first that takes at least half as long: what differs less differs from run to run.
-        let by = (place..end).find(|&p| at(p).1 >= longest / 2)?;
+        // What takes about as long goes first where it is written first.
+        let enough = (longest / 2).min(longest.saturating_sub(LITTLE));
+        let by = (place..end).find(|&p| at(p).1 >= enough)?;
         let run = &list.runs[run as usize];
         let free =
             || run.shared.iter().all(|&n| self.has_begun(make, n)) && jobs.runs_only(&run.kinds);

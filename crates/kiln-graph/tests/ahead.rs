@@ -55,9 +55,9 @@ impl Jobs for Two {
         let name = make.file_name(f).to_vec();
         self.begun.push(String::from_utf8(name.clone()).unwrap());
         let took = match &name[..] {
-            name if name.starts_with(b"slow") => 1000,
-            name if name.starts_with(b"slower") => 2000,
-            _ => 10,
+            name if name.starts_with(b"slower") => 1_900_000,
+            name if name.starts_with(b"slow") => 1_000_000,
+            _ => 10_000,
         };
         let name = ahead::absolute(make, f);
         let kind_or_odd = if needs.odd { 0 } else { kind };

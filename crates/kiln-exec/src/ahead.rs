@@ -70,11 +70,13 @@ impl Exec {
     /// A command of a job is about to be started.
     pub(crate) fn time_command(&mut self, make: &Make, job: &mut Job) {
         let Some(hook) = self.durations(make).cloned() else { return };
-        if job.recursive || make.files[job.file].phony {
-            job.timed = Timed::Never;
-            return;
-        }
         if let Timed::Not = job.timed {
+            // Not all that make takes for recursive: kbuild marks links with `+`, for the compiler's jobs.
+            let makes = job.recipe.text.windows(7).any(|w| w == b"$(MAKE)" || w == b"${MAKE}");
+            if makes || make.files[job.file].phony {
+                job.timed = Timed::Never;
+                return;
+            }
             let kind = ahead::kind(make, &job.recipe);
             if self.known.is_none() {
                 self.known = Some(hook.known());

@@ -12,6 +12,7 @@ use kiln_make::db::flags;
 use kiln_make::options::{OutputSync, debug};
 use kiln_shell::direct::{self, Argv};
 
+use crate::ahead::Timed;
 use crate::hooks::{RecipeCommand, SubMakeCall};
 use crate::job::{Exec, Job, Line, Running, asks};
 use crate::observe::How;
@@ -230,6 +231,7 @@ impl Exec {
             _ => None,
         };
         let how = if let Some(done) = submake {
+            job.timed = Timed::Never;
             job.line = Line::Running(Running::SubMake(done));
             How::SubMake
         } else if let Some(running) = inside_line {

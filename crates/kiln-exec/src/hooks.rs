@@ -3,7 +3,10 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
+use kiln_graph::ahead::{Known, Needs};
 use kiln_make::{ShellResult, Stream};
 
 use crate::{Done, Ended, Sink, Slots, SyncLock};
@@ -29,6 +32,8 @@ pub struct SubMakeCall<'a> {
     pub good_stdin: bool,
     /// What the observer calls the job, or 0.
     pub job: u64,
+    /// How many instances of this process it will be below.
+    pub above: usize,
 }
 
 /// Runs a recursive make within this process.
@@ -178,4 +183,38 @@ pub trait Watching: Send + Sync {
 
     /// The recipe has come to its end, and well.
     fn succeeded(&self);
+}
+
+/// A recipe that was carried out, and well.
+pub struct Took<'a> {
+    /// The target, absolute.
+    pub target: Vec<u8>,
+    /// As [`kiln_graph::ahead::Entry::kind`].
+    pub kind: u64,
+    /// From its first command to the end of its last.
+    pub took: Duration,
+    /// What it needs.
+    pub needs: &'a Needs,
+}
+
+/// Knows how long recipes took in earlier runs, and remembers it of this one.
+pub trait Durations: Send + Sync {
+    /// Whether anything is remembered of this build.
+    fn is_on(&self) -> bool;
+
+    /// Whether what is known may change the order still.
+    fn may_reorder(&self) -> bool;
+
+    /// What is known; it is read when that is asked for.
+    fn known(&self) -> Arc<Known>;
+
+    /// The recipe of a target (absolute) begins. If that is not what is known, the order is that of the
+    /// makefiles from then on.
+    fn begun(&self, target: &[u8], kind: u64);
+
+    /// A recipe has ended.
+    fn took(&self, took: Took<'_>);
+
+    /// How many jobs there are in this process.
+    fn jobs(&self) -> &Arc<AtomicUsize>;
 }

@@ -14,7 +14,8 @@ use kiln_make::options::{OutputSync, debug};
 use kiln_make::{Fatal, FileId, Make, Recipe};
 
 use crate::about::{Shown, collapse_in_references};
-use crate::hooks::{Env, Native, Probes, Recipes, SubMake, Watching};
+use crate::ahead::{Counted, Timed};
+use crate::hooks::{Durations, Env, Native, Probes, Recipes, SubMake, Watching};
 use crate::output::Buffer;
 use crate::recall::Recalled;
 use crate::script::Script;
@@ -87,6 +88,8 @@ pub(crate) struct Job {
     pub(crate) told: u64,
     /// What is known of it from the last time.
     pub(crate) recalled: Recalled,
+    pub(crate) timed: Timed,
+    pub(crate) counted: Option<Counted>,
     pub(crate) output: Buffer,
 }
 
@@ -99,11 +102,16 @@ pub struct Exec {
     pub(crate) submake: Option<Arc<dyn SubMake>>,
     pub(crate) native: Option<Arc<dyn Native>>,
     pub(crate) recipes: Option<Arc<dyn Recipes>>,
+    pub(crate) durations: Option<Arc<dyn Durations>>,
+    /// What is known of earlier runs, once a recipe has begun.
+    pub(crate) known: Option<Arc<kiln_graph::ahead::Known>>,
+    /// How many instances of this process this one is below.
+    pub(crate) above: usize,
     pub(crate) shell_inside: bool,
     /// Jobs whose line runs, in the order in which they were begun.
     pub(crate) jobs: Vec<Job>,
     /// Jobs that wait for the load to go down; the last is tried first.
-    waiting: Vec<Job>,
+    pub(crate) waiting: Vec<Job>,
     /// How many jobs have a running command.
     pub(crate) slots_used: u32,
     /// How many slots this instance holds, its own included.
@@ -137,6 +145,9 @@ impl Exec {
             submake: None,
             native: None,
             recipes: None,
+            durations: None,
+            known: None,
+            above: 0,
             shell_inside: false,
             jobs: Vec::new(),
             waiting: Vec::new(),
@@ -259,6 +270,8 @@ impl Exec {
             env: None,
             told: 0,
             recalled: Recalled::Unasked,
+            timed: Timed::Not,
+            counted: None,
             output: buffer,
         };
         // Expansion may print ($(info)), so the output is kept from here on. An error leaves the
@@ -278,6 +291,7 @@ impl Exec {
         self.next_command(&mut job);
         self.acquire_slot(make, graph, &job)?;
         self.tokens += 1;
+        job.counted = self.count_job();
         self.trace(make, graph, &job)?;
         self.start_job(make, graph, job)?;
         if self.slots.is_single() || make.special.not_parallel {
@@ -392,6 +406,7 @@ impl Exec {
         let success = graph.status(job.file) == Status::Success;
         if success {
             self.remember(make, &job);
+            self.timed(make, &job);
         }
         self.tell_recipe_ended(&job, success);
         self.output.borrow_mut().close(job.output);
@@ -435,6 +450,14 @@ impl Jobs for Exec {
 
     fn reap(&mut self, make: &mut Make, graph: &mut Graph, block: bool) -> Result<()> {
         self.reap_jobs(make, graph, block, false)
+    }
+
+    fn known(&self) -> Option<Arc<kiln_graph::ahead::Known>> {
+        self.known_durations()
+    }
+
+    fn runs_only(&self, kinds: &[u64]) -> bool {
+        self.runs_only_kinds(kinds)
     }
 }
 

@@ -8,6 +8,7 @@
 //! This crate does not decide what is out of date and does not read makefiles.
 
 mod about;
+mod ahead;
 pub mod done;
 pub mod hooks;
 pub mod host;
@@ -28,7 +29,7 @@ mod start;
 mod wait;
 
 pub use done::{Done, Ended};
-pub use hooks::{Native, Probes, RecipeCommand, Recipes, SubMake, SubMakeCall};
+pub use hooks::{Durations, Native, Probes, RecipeCommand, Recipes, SubMake, SubMakeCall};
 pub use host::ExecHost;
 pub use job::Exec;
 pub use lock::SyncLock;

@@ -12,6 +12,7 @@ use kiln_make::db::flags;
 use kiln_make::options::{OutputSync, debug};
 use kiln_shell::direct::{self, Argv};
 
+use crate::ahead::Timed;
 use crate::hooks::{RecipeCommand, SubMakeCall};
 use crate::job::{Exec, Job, Line, Running, asks};
 use crate::observe::How;
@@ -188,6 +189,7 @@ impl Exec {
             return Ok(());
         }
 
+        self.time_command(make, job);
         self.tell_command(make, graph, job, words);
         let given = Given { argv: words, env: &env, sys: &*sys, sink: &sink, good_stdin };
         if let Some(running) = self.recalled(make, graph, job, &given)? {
@@ -221,6 +223,7 @@ impl Exec {
                 lock: self.output.borrow().lock(),
                 good_stdin,
                 job: job.told,
+                above: self.above + 1,
             })
         });
         let inside_line = match &submake {
@@ -228,6 +231,7 @@ impl Exec {
             _ => None,
         };
         let how = if let Some(done) = submake {
+            job.timed = Timed::Never;
             job.line = Line::Running(Running::SubMake(done));
             How::SubMake
         } else if let Some(running) = inside_line {

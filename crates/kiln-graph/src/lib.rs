@@ -4,6 +4,7 @@
 //! become of it in this run. It starts nothing. Where a recipe is to run it asks [`Jobs`], which is
 //! the scheduler's, or a test's.
 
+pub mod ahead;
 mod check;
 mod decide;
 mod finish;
@@ -19,6 +20,8 @@ pub mod state;
 mod take;
 mod update;
 mod walk;
+
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -70,6 +73,18 @@ pub trait Jobs {
     /// # Errors
     /// As [`Jobs::start`].
     fn reap(&mut self, make: &mut Make, graph: &mut Graph, block: bool) -> Result<()>;
+
+    /// What is remembered of earlier runs, where it may change the order of visits and once a recipe
+    /// has begun.
+    fn known(&self) -> Option<Arc<ahead::Known>> {
+        None
+    }
+
+    /// Whether nothing runs, here or elsewhere in this build, but recipes of these kinds (and the makes
+    /// that this one is in), and all that ran so far was as it is remembered.
+    fn runs_only(&self, _kinds: &[u64]) -> bool {
+        false
+    }
 }
 
 /// The switches as they stand now: they differ between remaking makefiles and making goals.
@@ -105,6 +120,7 @@ pub struct Graph {
     adjusted_now: Mtime,
     considered: u32,
     random: u32,
+    ahead: ahead::Ahead,
     /// Names that were searched for as intermediate files in vain, with the command count then.
     impossible: FxHashMap<Name, u64>,
     /// Lines of recipes that only their expansion showed to be recursive: recipe's address, number.

@@ -76,7 +76,8 @@ pub struct FileState {
     /// The name under which lookups find it where a VPATH search gave it one that is not yet its
     /// name for messages.
     pub found_name: Option<Name>,
-    /// The order in which prerequisites are visited under `--shuffle`: indices into `deps`.
+    /// The order in which prerequisites are visited, under `--shuffle` or where a longer one goes
+    /// ahead: indices into `deps`.
     pub order: Option<Vec<u32>>,
     /// Why it has to be remade, once that was decided.
     pub reason: Option<Reason>,

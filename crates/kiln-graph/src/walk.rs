@@ -299,7 +299,7 @@ impl Graph {
     ) -> Result<()> {
         let mut place = 0;
         while place < make.files[owner].deps.len() {
-            let i = self.visited_at(make, owner, place);
+            let i = self.next_visited(make, jobs, owner, place);
             let dep = &make.files[owner].deps[i];
             if dep.wait_here && found.running {
                 break;
@@ -409,7 +409,7 @@ impl Graph {
     }
 
     /// Which prerequisite stands at a place of the visiting order.
-    fn visited_at(&self, make: &Make, f: FileId, place: usize) -> usize {
+    pub(crate) fn visited_at(&self, make: &Make, f: FileId, place: usize) -> usize {
         let count = make.files[f].deps.len();
         match self.files.get(f).and_then(|s| s.order.as_ref()) {
             Some(order) if order.len() == count => order[place] as usize,
@@ -419,6 +419,7 @@ impl Graph {
 
     pub(crate) fn drop_dep(&mut self, make: &mut Make, f: FileId, i: usize) {
         make.files[f].deps.remove(i);
+        self.forget_order(f);
         if let Some(order) = &mut self.file_mut(f).order {
             order.retain(|&k| k as usize != i);
             for k in order.iter_mut().filter(|k| **k as usize > i) {

@@ -38,6 +38,8 @@ pub struct Invocation {
     pub good_stdin: bool,
     /// The job in the instance above that this is the command of, as listeners call it; else 0.
     pub job: u64,
+    /// How many instances of this process this one is below.
+    pub above: usize,
 }
 
 /// How an instance ended.
@@ -125,6 +127,8 @@ impl Instance {
         exec.set_probes(probes.map(|p| p as Arc<dyn kiln_exec::Probes>));
         let recipes = inv.shared.recipes.clone();
         exec.set_recipes(recipes.map(|r| r as Arc<dyn kiln_exec::Recipes>));
+        let order = inv.shared.order.clone();
+        exec.set_durations(order.map(|o| o as Arc<dyn kiln_exec::Durations>), inv.above);
         let listeners = Arc::clone(&inv.shared.listeners);
         exec.set_observer(Some(listeners as Arc<dyn kiln_exec::Observer>), inv.job);
         exec.set_sys(Arc::clone(&inv.sys));
@@ -334,6 +338,9 @@ impl Instance {
             return;
         }
         let Ok(dir) = path(&module).canonicalize() else { return };
+        if let Some(order) = &inv.shared.order {
+            order.begin(&dir);
+        }
         let signals = Arc::clone(&inv.shared.signals);
         let mut said = false;
         self.turn = Some(inv.shared.turns.begin(&dir, |holder| {

@@ -11,6 +11,7 @@
 //! - [`btfids`]: what is natively done of resolve_btfids
 //! - [`probes`]: `$(shell …)` answered from what was seen before
 //! - [`recipes`]: recipes that would only do again what they did
+//! - [`order`]: how long recipes took, so that the longest is not begun last
 //! - [`record`]: whole runs that had nothing to do
 //! - [`turn`]: two builds of one directory do not run at once
 //! - [`command`]: what `$(MAKE)` is
@@ -28,6 +29,7 @@ pub mod log;
 pub mod makeflags;
 pub mod mirror;
 pub mod native;
+pub mod order;
 pub mod probes;
 pub mod recipes;
 pub mod record;
@@ -71,6 +73,8 @@ pub struct Shared {
     pub probes: Option<Arc<probes::Answers>>,
     /// Knows recipes from earlier runs.
     pub recipes: Option<Arc<recipes::Known>>,
+    /// Knows how long recipes took.
+    pub order: Option<Arc<order::Order>>,
     /// Notes what the run rests on, where that is to be kept.
     pub recording: Option<Arc<record::Recording>>,
     /// Runs recursive makes in the process.
@@ -102,6 +106,9 @@ impl Shared {
             .then(|| Arc::new(record::Recording::new()));
         let recipes = command::cache_dir().filter(|_| !slow.has("recipes"));
         let recipes = recipes.map(|dir| Arc::new(recipes::Known::open(&dir, around.clone())));
+        // Of makes that are processes of their own it is not known what they run.
+        let order = command::cache_dir().filter(|_| !slow.has("order") && !slow.has("submake"));
+        let order = order.map(|dir| Arc::new(order::Order::new(&dir)));
         let probes =
             probes.map(|dir| Arc::new(probes::Answers::open(&dir, recording.clone(), around)));
         Ok(Arc::new_cyclic(|shared: &Weak<Shared>| {
@@ -120,6 +127,7 @@ impl Shared {
                 native,
                 probes,
                 recipes,
+                order,
                 recording,
                 submake,
                 explain,
@@ -213,6 +221,7 @@ pub fn make_telling(
         lock: None,
         good_stdin: true,
         job: 0,
+        above: 0,
     };
     let thread = std::thread::Builder::new()
         .name("make".into())
@@ -221,6 +230,9 @@ pub fn make_telling(
     let exit = thread.join();
     if let Some(probes) = &shared.probes {
         probes.save();
+    }
+    if let Some(order) = &shared.order {
+        order.save();
     }
     let log = listeners.end();
     if let (Ok(Exit::Status(0)), Some(recording), Some((asked, cache))) =

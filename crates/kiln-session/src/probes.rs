@@ -98,7 +98,8 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     let recipes = kiln_watch::Recipes::open(dir).list();
     let size = store.size()
         + runs.iter().map(|r| r.size).sum::<usize>()
-        + recipes.iter().map(|(_, size)| size).sum::<usize>();
+        + recipes.iter().map(|(_, size)| size).sum::<usize>()
+        + kiln_watch::Durations::open(dir).size();
     let recipes = recipes.into_iter().map(|(r, size)| Kept {
         command: format!("recipe of {}", text(&r.label)),
         age: (now - r.kept.div_euclid(1_000_000_000)).max(0),
@@ -120,13 +121,14 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     (runs.chain(recipes).chain(commands).collect(), size)
 }
 
-/// Forgets all answers, recipes and runs.
+/// Forgets all answers, recipes, runs and durations.
 ///
 /// # Errors
 /// If a file cannot be removed.
 pub fn clear(dir: &Path) -> io::Result<()> {
     Runs::open(dir).clear()?;
     kiln_watch::Recipes::open(dir).clear()?;
+    kiln_watch::Durations::open(dir).clear()?;
     Store::open(dir, MOST).clear()
 }
 

@@ -30,7 +30,12 @@ pub(crate) fn join(i: &mut Instance, inv: &Invocation) -> Option<u32> {
         let shared = inv.slots.as_ref().filter(|s| s.auth().as_ref() == Some(&auth));
         let slots = match shared {
             Some(slots) => Ok(Arc::clone(slots)),
-            None => Slots::client(&auth).map(Arc::new),
+            None => {
+                if let Some(order) = &inv.shared.order {
+                    order.slots_are_shared();
+                }
+                Slots::client(&auth).map(Arc::new)
+            }
         };
         match slots {
             Ok(slots) => {

@@ -46,6 +46,7 @@ impl SubMake for InProcess {
             lock: call.lock,
             good_stdin: call.good_stdin,
             job: call.job,
+            above: call.above,
         };
         std::thread::Builder::new()
             .name("make".into())

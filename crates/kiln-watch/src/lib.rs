@@ -13,6 +13,7 @@ mod becoming;
 mod calls;
 pub mod check;
 mod codec;
+pub mod durations;
 pub mod eye;
 pub mod fact;
 mod file;
@@ -39,6 +40,7 @@ mod tracer;
 mod watch;
 
 pub use check::{Changed, Checker, still_holds};
+pub use durations::{Duration, Durations};
 pub use eye::{Eye, Identity, Kind, RealEye};
 pub use fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
 pub use given::{Asks, Given};

@@ -120,13 +120,17 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
     (runs.chain(recipes).chain(commands).collect(), size)
 }
 
-/// Forgets all answers, recipes and runs.
+/// Forgets all answers, recipes, runs and what was found in headers.
 ///
 /// # Errors
 /// If a file cannot be removed.
 pub fn clear(dir: &Path) -> io::Result<()> {
     Runs::open(dir).clear()?;
     kiln_watch::Recipes::open(dir).clear()?;
+    match std::fs::remove_file(dir.join(crate::native::scanfile::FILE)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
     Store::open(dir, MOST).clear()
 }
 

@@ -116,6 +116,10 @@ pub trait Native: Send + Sync {
         None
     }
 
+    /// A program was started and runs: there may be something to do while it does. Nothing that others
+    /// wait for may be done here, only begun.
+    fn meanwhile(&self, _argv: &[Vec<u8>], _env: &dyn Fn() -> Env, _dir: &[u8]) {}
+
     /// The words that do the same work as a process, for a program that cannot run on this machine:
     /// where the command is one of a pipeline, or stands in a line that only a shell understands.
     fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>>;

@@ -233,6 +233,9 @@ impl Script {
         let program = other.as_ref().unwrap_or(program);
         let input = stdio(&self.sink, self.good_stdin, &program.fds[0], 0);
         let started = input.and_then(|input| start(program, &self.sink, self.good_stdin, input));
+        if let Some(native) = self.native.as_ref().filter(|_| started.is_ok()) {
+            native.meanwhile(&program.argv, &|| env_of(program), &program.dir.path);
+        }
         started.map_err(|e| not_started(&e))
     }
 

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::modpost::Ahead;
+
 /// A file that is open for reading in pieces.
 pub trait Ranged {
     /// Its length in bytes when it was opened.
@@ -60,6 +62,12 @@ pub trait Host {
     fn replace(&mut self, beside: &[u8], path: &[u8], bytes: &[u8]) -> io::Result<()> {
         let _ = beside;
         self.write(path, bytes)
+    }
+
+    /// What was read ahead of the list of exports at `path`, if the file is still the one that was read.
+    fn ahead(&mut self, path: &[u8]) -> Option<Ahead> {
+        let _ = path;
+        None
     }
 
     /// What is asked for is the original's to do or to refuse: whoever runs a tool in the original's

@@ -6,7 +6,7 @@ mod common;
 
 use common::{GLOBAL, GLOBAL_FUNC, GLOBAL_OBJECT, Object, World, args};
 use kiln_modtools::kernel::Release;
-use kiln_modtools::modpost::{Flavor, main_as};
+use kiln_modtools::modpost::{Flavor, main_as, read_ahead};
 
 const X86_64: u16 = 62;
 const SYMVERS: &[u8] = b"0x00001234\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -285,4 +285,44 @@ fn a_dump_that_is_none() {
             assert_eq!(world.said(), wanted, "{release} {line:?}");
         }
     }
+}
+
+#[test]
+fn what_was_read_ahead_makes_no_difference() {
+    let object = user(GOOD);
+    // A second list exports again what the first one does.
+    let again = b"0x00005678\tprintk\tother\tEXPORT_SYMBOL\t\n";
+    let files: &[(&str, &[u8])] = &[
+        ("m.o", &object),
+        ("K", SYMVERS),
+        ("L", again),
+        ("m.mod", b"m.o\n"),
+        (".m.o.cmd", b""),
+        ("include/config/kernel.release", b"6.12.1\n"),
+    ];
+    for words in
+        ["-M -m -e -i K -o out m.o", "-M -m -e -i K -i L -o out m.o", "-M -m -i K -i L m.o"]
+    {
+        let (status, read) = run("6.12", words, files);
+        let mut world = World::with(files);
+        world.ahead = read_ahead(b"K", &mut world);
+        assert!(world.ahead.is_some());
+        // The list itself is no longer looked at, but by a run that is not for external modules.
+        if words.contains("-e") {
+            world.files.remove(&b"K"[..]);
+        }
+        assert_eq!(main_as(flavor("6.12"), &args(words), &mut world), status, "{words}");
+        world.files.insert(b"K".to_vec(), SYMVERS.to_vec());
+        assert_eq!((world.said(), &world.files), (read.said(), &read.files), "{words}");
+    }
+    // Of another kernel, or of a list that there is something to say about.
+    let mut world = World::with(files);
+    world.ahead = read_ahead(b"K", &mut world);
+    let status = main_as(flavor("6.1"), &args("-m -e -i K -o out m.o"), &mut world);
+    let (other, read) = run("6.1", "-m -e -i K -o out m.o", files);
+    assert_eq!((status, world.said(), world.files), (other, read.said(), read.files));
+    let mut world = World::with(&[("K", b"no list"), files[5]]);
+    assert!(read_ahead(b"K", &mut world).is_none());
+    assert!(read_ahead(b"absent", &mut world).is_none());
+    assert_ne!(world.said(), "");
 }

@@ -52,23 +52,43 @@ pub enum Exit {
 }
 
 /// Runs an instance to its end, beginning again as often as a makefile was remade.
-pub fn run(mut inv: Invocation) -> Exit {
+pub fn run(inv: Invocation) -> Exit {
+    run_and_tell(inv, |_| {})
+}
+
+/// As [`run`], and tells how it ended as soon as nothing is left to do but to give memory back, which
+/// nobody has to wait for: files that go with an instance are gone by then.
+pub(crate) fn run_and_tell(mut inv: Invocation, tell: impl FnOnce(Exit)) -> Exit {
     let mut before = Before::default();
     loop {
         let mut instance = Instance::new(&inv, before);
-        match instance.pass(&mut inv) {
-            Ok(Pass::Done(status)) => return instance.end(Exit::Status(status)),
+        let exit = match instance.pass(&mut inv) {
+            Ok(Pass::Done(status)) => Exit::Status(status),
             Ok(Pass::Restart) => match instance.before_restart(&inv) {
-                Ok(again) => before = again,
-                Err(status) => return Exit::Status(status),
+                Ok(again) => {
+                    before = again;
+                    continue;
+                }
+                Err(status) => {
+                    tell(Exit::Status(status));
+                    return Exit::Status(status);
+                }
             },
             Err(Stop::Fatal(fatal)) => {
                 instance.say_fatal(&fatal);
-                return instance.end(Exit::Status(2));
+                Exit::Status(2)
             }
-            Err(Stop::Exit(status)) => return instance.end(Exit::Status(status)),
-            Err(Stop::Signal(signal)) => return instance.end(Exit::Signal(signal)),
+            Err(Stop::Exit(status)) => Exit::Status(status),
+            Err(Stop::Signal(signal)) => Exit::Signal(signal),
+        };
+        let outermost = instance.outermost;
+        let (exit, database) = instance.end(exit);
+        tell(exit);
+        if outermost {
+            // The system takes the memory back as a whole, which is quicker than piece by piece.
+            std::mem::forget(database);
         }
+        return exit;
     }
 }
 
@@ -489,8 +509,9 @@ impl Instance {
         Err(fatal(text.to_vec()))
     }
 
-    /// Waits for what still runs, removes intermediate files, gives back slots, says goodbye.
-    fn end(mut self, mut exit: Exit) -> Exit {
+    /// Waits for what still runs, removes intermediate files, gives back slots, says goodbye. What it
+    /// returns beside the exit status is memory.
+    fn end(mut self, mut exit: Exit) -> (Exit, impl Sized) {
         self.remove_stdin_copy();
         let failed = exit != Exit::Status(0);
         self.exec.wait_for_all(&mut self.make, &mut self.graph, failed);
@@ -517,14 +538,16 @@ impl Instance {
                 lock.clear();
             }
         }
-        if self.outermost {
-            // The system takes the memory back as a whole, which is quicker than piece by piece.
-            std::mem::forget(std::mem::take(&mut self.make.names));
-            std::mem::forget(std::mem::take(&mut self.make.vars));
-            std::mem::forget(std::mem::take(&mut self.make.files));
-            std::mem::forget(std::mem::take(&mut self.make.rules));
-        }
-        exit
+        drop(output);
+        let make = &mut self.make;
+        let database = (
+            std::mem::take(&mut make.names),
+            std::mem::take(&mut make.vars),
+            std::mem::take(&mut make.files),
+            std::mem::take(&mut make.rules),
+            std::mem::take(&mut self.graph),
+        );
+        (exit, database)
     }
 
     /// What make does before it starts itself anew, as which this counts: also the program must still

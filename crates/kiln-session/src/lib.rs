@@ -234,6 +234,7 @@ pub fn make_telling(
     if let Some(order) = &shared.order {
         order.save();
     }
+    shared.native.save();
     let log = listeners.end();
     if let (Ok(Exit::Status(0)), Some(recording), Some((asked, cache))) =
         (&exit, &shared.recording, &asked)

@@ -6,13 +6,14 @@
 //! with a report to send. A program that cannot run on this machine at all, because it is for another
 //! one or wants a newer C library, leaves nothing to compare with: Kiln's own is used, and that is said
 //! once. `KILN_SLOW=fixdep,modpost,genksyms,gendwarfksyms,sign-file,resolve_btfids,helpers` switches
-//! this off.
+//! this off, `KILN_SLOW=scans` only what is kept of headers from build to build.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_exec::hooks::Env;
 use kiln_exec::{Ended, Native, Sink, program};
@@ -22,11 +23,14 @@ use kiln_modtools::fixdep;
 use crate::Slow;
 use crate::btfids;
 use crate::toolhost::ToolHost;
+use ahead::Exports;
 use difference::Memory;
 use scans::Scans;
 use verdicts::{Verdict, Verdicts};
 
+pub(crate) mod ahead;
 mod difference;
+pub(crate) mod scanfile;
 mod scans;
 mod steps;
 mod verdicts;
@@ -48,8 +52,9 @@ pub const INSTEAD_OF: &[u8] = b"--instead-of";
 pub struct Tools {
     /// The names that are taken over.
     on: Vec<&'static str>,
-    verdicts: Verdicts,
+    verdicts: Arc<Verdicts>,
     scans: Scans,
+    exports: Arc<Exports>,
     /// A person reads what is written to standard error.
     explain: bool,
 }
@@ -87,7 +92,14 @@ impl Tools {
     pub fn new(dir: Option<PathBuf>, slow: &Slow, explain: bool) -> Self {
         let names = TAKEN.iter().map(|(n, _)| *n).chain([steps::SLOW]);
         let on = names.filter(|n| !slow.has(n)).collect();
-        Tools { on, verdicts: Verdicts::new(dir), scans: Scans::default(), explain }
+        let scans = Scans::new(dir.clone().filter(|_| !slow.has("scans")));
+        let verdicts = Arc::new(Verdicts::new(dir));
+        Tools { on, verdicts, scans, exports: Arc::default(), explain }
+    }
+
+    /// Keeps what was learned. A cache that cannot be written is no error of the build.
+    pub fn save(&self) {
+        self.scans.save();
     }
 
     /// Does a program's work, or lets it run, or declines.
@@ -113,6 +125,7 @@ impl Tools {
         let mut host = ToolHost::new(at.clone(), call.env.clone());
         host.in_place = true;
         host.input = Some(call.input.to_vec());
+        host.exports = Some(Arc::clone(&self.exports));
         let args = &call.argv[1..];
         let status = match call.name {
             "fixdep" => fixdep::main_with(args, &mut host, &mut self.scans.at(&at)),
@@ -283,6 +296,20 @@ impl Native for Tools {
         let own = cannot.then(crate::command::tool_command)??;
         let words = [b"tool", INSTEAD_OF, program, name.as_bytes()].map(<[u8]>::to_vec);
         Some([vec![own.into_os_string().into_vec()], words.to_vec()].concat())
+    }
+
+    fn meanwhile(&self, argv: &[Vec<u8>], env: &dyn Fn() -> Env, dir: &[u8]) {
+        // A compiler that leaves a list of what it read is one of kbuild's, and modpost comes behind it.
+        let lists = |word: &Vec<u8>| word.starts_with(b"-Wp,-M");
+        if !self.exports.is_due() || !self.on.contains(&"modpost") || !argv.iter().any(lists) {
+            return;
+        }
+        let verdicts = Arc::clone(&self.verdicts);
+        let wanted = move |modpost: &Path| {
+            let verdict = verdicts::program(modpost, "modpost").and_then(|id| verdicts.of(id));
+            matches!(verdict, Some(Verdict::Same | Verdict::CannotRun))
+        };
+        self.exports.begin(env(), Path::new(std::ffi::OsStr::from_bytes(dir)), wanted);
     }
 
     fn names(&self) -> Vec<&'static [u8]> {

@@ -54,10 +54,11 @@ impl SubMake for InProcess {
             .spawn(move || {
                 // A defect in one instance must not leave its parent waiting for ever.
                 let end = SetOnDrop(ended);
-                let exit = instance::run(invocation);
-                end.0.finish(match exit {
-                    Exit::Status(status) => Ended::Exit(status),
-                    Exit::Signal(signal) => Ended::Signal(signal, false),
+                instance::run_and_tell(invocation, |exit| {
+                    end.0.finish(match exit {
+                        Exit::Status(status) => Ended::Exit(status),
+                        Exit::Signal(signal) => Ended::Signal(signal, false),
+                    });
                 });
             })
             .ok()?;

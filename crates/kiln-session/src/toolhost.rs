@@ -6,9 +6,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_exec::hooks::Env;
+use kiln_modtools::modpost::Ahead;
 use kiln_modtools::{Host, Ranged};
+
+use crate::native::ahead::Exports;
 
 /// Files below a working directory, and output kept until the caller wants it.
 pub struct ToolHost {
@@ -26,6 +30,8 @@ pub struct ToolHost {
     pub in_place: bool,
     /// Standard input, if it is not the process's own.
     pub input: Option<Vec<u8>>,
+    /// What was read ahead of a list of exports.
+    pub(crate) exports: Option<Arc<Exports>>,
     env: Env,
 }
 
@@ -58,6 +64,7 @@ impl ToolHost {
             beyond: false,
             in_place: false,
             input: None,
+            exports: None,
             env,
         }
     }
@@ -114,6 +121,10 @@ impl Host for ToolHost {
         let done = std::fs::rename(self.path(beside), self.path(path));
         self.failed |= done.is_err();
         done
+    }
+
+    fn ahead(&mut self, path: &[u8]) -> Option<Ahead> {
+        self.exports.as_ref()?.take(&self.path(path))
     }
 
     fn beyond(&mut self) {

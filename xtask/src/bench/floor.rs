@@ -31,18 +31,20 @@ pub fn record(dir: &Path, since: SystemTime, verbose: &str, list: &Path) -> io::
     let mut count = 0;
     for file in command_files(dir)? {
         let text = fs::read(&file)?;
-        let Some(work) = work(&text, since) else { continue };
+        let Some(mut work) = work(&text, since) else { continue };
         count += work.commands.len();
+        // A distribution's objtool is a script that chooses by what kbuild exports.
+        if let Some(arch) = architecture(&text) {
+            for command in &mut work.commands {
+                command.insert(0, format!("SRCARCH={arch}"));
+            }
+        }
         let commands: Vec<String> =
             work.commands.iter().map(|c| c.join(&WORD.to_string())).collect();
         out.push_str(&format!("{} {}\n", work.phase, commands.join(&COMMAND.to_string())));
     }
     for line in verbose.lines().filter(|l| l.contains("pahole -J")) {
-        let commands: Vec<String> = split(line)
-            .iter()
-            .filter_map(|c| c.iter().position(|w| counts(w) && !w.contains('=')).map(|at| &c[at..]))
-            .map(|c| c.join(&WORD.to_string()))
-            .collect();
+        let commands: Vec<String> = btf(line).iter().map(|c| c.join(&WORD.to_string())).collect();
         count += commands.len();
         out.push_str(&format!("4 {}\n", commands.join(&COMMAND.to_string())));
     }
@@ -76,11 +78,34 @@ pub fn replay(list: &Path, kdir: &Path, jobs: usize) -> io::Result<bool> {
     Ok(!failed.into_inner().unwrap_or(true))
 }
 
+/// A command, with what is set for it alone in front of it as in a shell's line.
 fn run(words: &[String], kdir: &Path) -> bool {
-    let Some((program, args)) = words.split_first() else { return true };
+    let at = words.iter().position(|w| !w.contains('=')).unwrap_or(words.len());
+    let (settings, command) = words.split_at(at);
+    let Some((program, args)) = command.split_first() else { return true };
     let mut c = Command::new(program);
+    c.envs(settings.iter().filter_map(|s| s.split_once('=')));
     c.args(args).current_dir(kdir).stdin(Stdio::null()).stdout(Stdio::null());
     c.status().is_ok_and(|s| s.success())
+}
+
+/// The commands that make BTF in a line of a build under V=1. What is printed of a text with `\n` in it
+/// has a line's end there, so that the line may begin within quotes: it is cut where commands end first.
+fn btf(line: &str) -> Vec<Vec<String>> {
+    let one = |text: &str| {
+        let words = split(text).into_iter().next()?;
+        let at = words.iter().position(|w| counts(w) && !w.contains('='))?;
+        let settings = words[..at].iter().rev().take_while(|w| w.contains('=')).count();
+        Some(words[at - settings..].to_vec())
+    };
+    line.split(';').filter_map(one).collect()
+}
+
+/// The directory of `arch` whose headers a command line names, as kbuild has it in `SRCARCH`.
+fn architecture(text: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(text);
+    let (_, rest) = text.lines().next()?.split_once("/arch/")?;
+    rest.split_once("/include").map(|(arch, _)| arch.to_owned())
 }
 
 fn parse(line: &str) -> Option<Work> {
@@ -245,5 +270,25 @@ mod tests {
         assert_eq!(got[2], ["true"]);
         assert!(counts("x86_64-linux-gnu-gcc-12") && counts("./tools/objtool/objtool"));
         assert!(counts("ld") && !counts("printf") && !counts("true"));
+    }
+
+    #[test]
+    fn btf_is_found_in_a_line_that_begins_within_quotes() {
+        let got =
+            btf("\" a.ko 1>&2; else LLVM_OBJCOPY=\"objcopy\" pahole -J --btf_base vmlinux a.ko; \
+             ./tools/bpf/resolve_btfids/resolve_btfids -b vmlinux a.ko; fi;");
+        assert_eq!(
+            got[0],
+            ["LLVM_OBJCOPY=objcopy", "pahole", "-J", "--btf_base", "vmlinux", "a.ko"]
+        );
+        assert_eq!(got[1], ["./tools/bpf/resolve_btfids/resolve_btfids", "-b", "vmlinux", "a.ko"]);
+        assert_eq!(got.len(), 2);
+    }
+
+    #[test]
+    fn the_architecture_is_the_one_of_the_headers() {
+        let line = b"savedcmd_a.o := gcc -I/usr/src/k/arch/x86/include -I./arch/x86/include/generated -c\n";
+        assert_eq!(architecture(line).as_deref(), Some("x86"));
+        assert_eq!(architecture(b"savedcmd_a.ko := ld -r -o a.ko a.o\n"), None);
     }
 }

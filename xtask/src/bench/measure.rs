@@ -43,7 +43,7 @@ pub fn shell(line: &str, bin: &Path, dir: &Path, tree: &KernelTree) -> Command {
     c
 }
 
-/// Runs a command to its end and says what it cost.
+/// Runs a command to its end and says what it cost. One that fails has not done the work, which is an error.
 pub fn measure(c: &Command) -> io::Result<Cost> {
     let mut outer = timed();
     outer.arg(c.get_program()).args(c.get_args());
@@ -52,7 +52,11 @@ pub fn measure(c: &Command) -> io::Result<Cost> {
         outer.current_dir(dir);
     }
     outer.stdin(Stdio::null());
-    Ok(finish(outer)?.0)
+    let (cost, status) = finish(outer)?;
+    match status.success() {
+        true => Ok(cost),
+        false => Err(io::Error::other(format!("{status}: {c:?}"))),
+    }
 }
 
 fn note() -> PathBuf {

@@ -35,6 +35,7 @@ impl Sources for Direct<'_> {
 #[derive(Default, Debug)]
 pub struct Cache {
     known: FxHashMap<Box<[u8]>, Known>,
+    fresh: usize,
 }
 
 impl Cache {
@@ -54,6 +55,23 @@ impl Cache {
     /// Keeps the names for `path`, which was read when its identity was this one.
     pub fn keep(&mut self, path: &[u8], identity: u128, list: &Arc<[u8]>) {
         self.known.insert(path.into(), (identity, Arc::clone(list)));
+        self.fresh += 1;
+    }
+
+    /// Takes in what another cache had kept, if nothing is known of the file.
+    pub fn adopt(&mut self, path: &[u8], identity: u128, list: Arc<[u8]>) {
+        self.known.entry(path.into()).or_insert((identity, list));
+    }
+
+    /// How many lists were kept here, without those that were taken in.
+    #[must_use]
+    pub fn fresh(&self) -> usize {
+        self.fresh
+    }
+
+    /// All that is known, in no order: path, identity, names.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (&[u8], u128, &[u8])> {
+        self.known.iter().map(|(path, (identity, list))| (&path[..], *identity, &list[..]))
     }
 }
 

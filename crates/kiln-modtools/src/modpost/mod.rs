@@ -12,6 +12,7 @@
 //! Which program of which kernel it is comes from the table in [`versions`]. It does not know how the
 //! objects were built or what happens to its output.
 
+mod ahead;
 mod check;
 mod devtable;
 mod dump;
@@ -26,6 +27,7 @@ mod symbols;
 mod text;
 pub mod versions;
 
+pub use ahead::{Ahead, read_ahead};
 pub use versions::{Evidence, Flavor, detect};
 
 use crate::{Host, kernel};

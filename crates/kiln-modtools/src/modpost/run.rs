@@ -66,8 +66,11 @@ impl<'h> Run<'h> {
 
     /// All steps; the exit status, or why the run ended early.
     pub(super) fn all(&mut self) -> Result<i32, Exit> {
-        for path in std::mem::take(&mut self.options.dumps) {
-            self.read_dump(&path)?;
+        for (nth, path) in std::mem::take(&mut self.options.dumps).iter().enumerate() {
+            match nth {
+                0 => self.read_first_dump(path)?,
+                _ => self.read_dump(path)?,
+            }
         }
         for path in std::mem::take(&mut self.options.objects) {
             self.read_object(&path)?;

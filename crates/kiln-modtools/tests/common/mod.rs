@@ -5,6 +5,7 @@ pub mod dwarf;
 pub mod subject;
 
 use kiln_modtools::Host;
+use kiln_modtools::modpost::Ahead;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub struct World {
     pub input: Vec<u8>,
     pub out: Vec<u8>,
     pub err: Vec<u8>,
+    pub ahead: Option<Ahead>,
 }
 
 impl World {
@@ -60,6 +62,10 @@ impl Host for World {
 
     fn env(&self, name: &[u8]) -> Option<Vec<u8>> {
         self.env.get(name).cloned()
+    }
+
+    fn ahead(&mut self, _path: &[u8]) -> Option<Ahead> {
+        self.ahead.take()
     }
 }
 

@@ -23,7 +23,7 @@ use kiln_exec::{Done, Ended, Recipes, Sink};
 use kiln_watch::fact::Why;
 use kiln_watch::{
     Command, Deed, Eye, KeptRecipe, Key, Kind, Opaque, Outcome, Question, RealEye, Running, Steps,
-    Surroundings, is_found, is_one_stream,
+    Surroundings, is_found, is_one_stream, stream_kind,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -118,7 +118,7 @@ impl Known {
             argv: &words,
             dir: recipe.dir,
             env: &env,
-            streams: &kinds(&streams)?,
+            streams: &outputs(&streams)?,
             version: env!("CARGO_PKG_VERSION").as_bytes(),
         };
         let key = question.key(&self.around);
@@ -141,7 +141,9 @@ impl Known {
             }
         }
         let mut kept = kept.unwrap_or_default();
-        if let Some(said) = kept.carry_out() {
+        let input = streams.stdin.as_ref().map_or("closed", stream_kind).as_bytes();
+        let answer = Some(&kept).filter(|kept| kept.may_be_given(input));
+        if let Some(said) = answer.and_then(KeptRecipe::carry_out) {
             let said = said.to_vec();
             self.credit.fetch_add(1, Ordering::Relaxed);
             if std::mem::take(&mut kept.misses) > 0 {
@@ -167,6 +169,7 @@ impl Known {
                 store: Arc::clone(&self.store),
                 key,
                 question,
+                input: input.to_vec(),
                 steps: Mutex::new(Some(Steps::new(passing))),
                 runs: Running::default(),
             }))
@@ -200,15 +203,14 @@ fn lasting(recipe: &RecipeCall<'_>) -> (Env, Vec<Vec<u8>>) {
     (env, passing)
 }
 
-/// What the streams are, since programs may ask. Reading what is given as standard input is seen, unless
-/// it is `/dev/null`; from there comes the same as from the end of a pipe that nobody writes to.
-fn kinds(streams: &Streams) -> Option<Vec<u8>> {
-    let kinds = streams.kinds();
-    let kinds = kinds.strip_prefix(b"null").map_or(kinds.clone(), |rest| [b"pipe", rest].concat());
+/// What the outputs are, since programs may ask. What the input is counts only for who asks or reads.
+fn outputs(streams: &Streams) -> Option<Vec<u8>> {
+    let kinds = [stream_kind(streams.stdout.as_ref()?), stream_kind(&streams.stderr)];
     let one = is_one_stream(streams.stdout.as_ref()?, &streams.stderr);
     // Messages may be made to fit.
     let width = rustix::termios::tcgetwinsize(&streams.stderr).map_or(0, |size| size.ws_col);
-    Some([&kinds[..], if one { b" one " } else { b" two " }, width.to_string().as_bytes()].concat())
+    let one = if one { "one" } else { "two" };
+    Some(format!("{} {one} {width}", kinds.join(" ")).into_bytes())
 }
 
 impl Recipes for Known {
@@ -273,6 +275,7 @@ struct Watched {
     store: Arc<kiln_watch::Recipes>,
     key: Key,
     question: Key,
+    input: Vec<u8>,
     /// `None` once it cannot be kept.
     steps: Mutex<Option<Steps>>,
     runs: Running,
@@ -296,6 +299,7 @@ impl Watched {
             Err(opaque) => Outcome::Opaque(opaque),
         };
         kept.kept = RealEye.now();
+        kept.input.clone_from(&self.input);
         let _ = self.store.put(self.key, &kept);
     }
 

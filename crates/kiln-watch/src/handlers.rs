@@ -462,17 +462,19 @@ impl Scene {
     fn skip(&mut self, path: &[u8]) {
         let stream = path.starts_with(b"/dev/std") || contains(path, b"/fd");
         self.ledger.asks.streams |= stream;
+        self.ledger.asks_of_input |= stream;
     }
 
     /// Something is asked of a descriptor that may lead to one of the standard streams.
     fn asks_of_stream(&mut self, tid: i32, fd: i32) {
-        if self.ledger.asks.streams || fd < 0 {
+        let known = self.ledger.asks.streams && (self.deeds.is_none() || self.ledger.asks_of_input);
+        if known || fd < 0 {
             return;
         }
         // One that is `/dev/null` is not among them, but then the answer is for `/dev/null` only.
-        let to = leads_to(tid, fd);
-        self.ledger.asks.streams =
-            to.is_some_and(|to| self.input == Some(to) || self.outputs.contains(&to));
+        let Some(to) = leads_to(tid, fd) else { return };
+        self.ledger.asks_of_input |= self.input == Some(to);
+        self.ledger.asks.streams |= self.input == Some(to) || self.outputs.contains(&to);
     }
 
     /// Whether a shell or a compiler looks there only because `PWD` says so: it finds that this is not

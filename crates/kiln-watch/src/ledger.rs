@@ -50,6 +50,8 @@ pub struct Ledger {
     times: BTreeMap<Vec<u8>, (i64, TimeOf)>,
     /// What was asked for of what the command was given.
     pub asks: Asks,
+    /// Whether something was asked of what was given as standard input.
+    pub asks_of_input: bool,
 }
 
 /// What is in the ledger of commands that were run for what they change.
@@ -60,6 +62,8 @@ pub struct Deeds {
     pub passing: Vec<Vec<u8>>,
     /// The files that have the time of another, and that other.
     pub times: BTreeMap<Vec<u8>, TimeOf>,
+    /// Whether something was asked of what was given as standard input.
+    pub asks_of_input: bool,
 }
 
 const NANOS: i64 = 1_000_000_000;
@@ -356,7 +360,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::finish`].
     pub fn finish_deeds(mut self) -> Result<Deeds, Opaque> {
-        let times = std::mem::take(&mut self.times);
+        let (times, asks_of_input) = (std::mem::take(&mut self.times), self.asks_of_input);
         let in_part = self
             .touched
             .iter()
@@ -386,7 +390,7 @@ impl Ledger {
             .map(|e| e.path.clone());
         match listed {
             Some(path) => Err(Opaque::new(Why::Changed, path)),
-            None => Ok(Deeds { seen, passing, times }),
+            None => Ok(Deeds { seen, passing, times, asks_of_input }),
         }
     }
 

@@ -18,8 +18,9 @@ use crate::steps::{Deed, Left, Made, MadeFile, Said, TimeOf};
 //   label     text, for people
 //   misses    number
 //   question  u128, which of all that this could be an answer to it is one to
+//   input     text, what it was given as standard input when it was watched
 //   outcome   u8 0 nothing, 1 why it is not kept: the reason, 2 a deed: facts, programs, made files,
-//             what was said
+//             what was said, and u8 whether it asked what its input is
 // A made file: its path, and u8 0 it is gone, 1 it was removed, 2 it is there: mode, group, size, hash, whether it is
 // new, and whether it has the time of another: its path, user and group.
 
@@ -42,6 +43,8 @@ pub struct Kept {
     pub misses: u64,
     /// What it is an answer to, where one name has one answer for whatever was asked last.
     pub question: Key,
+    /// What its standard input was when it was watched, as [`crate::stream_kind`] says it.
+    pub input: Vec<u8>,
     /// What came of watching it.
     pub outcome: Outcome,
 }
@@ -117,6 +120,17 @@ impl Kept {
         misses > 1 && misses.is_power_of_two() && !matches!(self.outcome, Outcome::Opaque(_))
     }
 
+    /// Whether what it would be given as standard input can make no difference. Nothing comes from `/dev/null` as
+    /// from a pipe that nobody writes to, but who reads it is not seen to.
+    #[must_use]
+    pub fn may_be_given(&self, input: &[u8]) -> bool {
+        let class = |kind: &[u8]| kind == b"null" || kind == b"pipe";
+        let Outcome::Deed(deed) = &self.outcome else { return true };
+        self.input == input
+            || (class(&self.input) && class(input))
+            || (!deed.asks_of_input && self.input != b"null")
+    }
+
     /// Why it would be carried out again now, if it would.
     #[must_use]
     pub fn again(&self) -> Option<String> {
@@ -157,6 +171,7 @@ fn encode(kept: &Kept) -> Vec<u8> {
     w.text(&kept.label);
     w.number(kept.misses);
     w.u128(kept.question.0);
+    w.text(&kept.input);
     match &kept.outcome {
         Outcome::Nothing => w.u8(0),
         Outcome::Opaque(opaque) => {
@@ -196,6 +211,7 @@ fn encode_deed(deed: &Deed, w: &mut Writer) {
             w.text(text);
         }
     }
+    w.u8(deed.asks_of_input.into());
 }
 
 fn encode_file(file: &MadeFile, w: &mut Writer) {
@@ -230,18 +246,18 @@ fn parse_file(r: &mut Reader<'_>) -> Option<MadeFile> {
 fn parse(bytes: &[u8]) -> Option<Kept> {
     let mut r = Reader(bytes);
     let (kept, label, misses) = (r.i64()?, r.text()?.to_vec(), r.number()?);
-    let question = Key(r.u128()?);
+    let (question, input) = (Key(r.u128()?), r.text()?.to_vec());
     let outcome = match r.u8()? {
         0 => Outcome::Nothing,
         1 => Outcome::Opaque(r.opaque()?),
         2 => Outcome::Deed(parse_deed(&mut r)?),
         _ => return None,
     };
-    r.0.is_empty().then_some(Kept { label, kept, misses, question, outcome })
+    r.0.is_empty().then_some(Kept { label, kept, misses, question, input, outcome })
 }
 
 fn parse_deed(r: &mut Reader<'_>) -> Option<Deed> {
-    let mut deed = Deed { facts: vec![], programs: vec![], made: vec![], said: vec![] };
+    let mut deed = Deed::default();
     for _ in 0..r.number()? {
         deed.facts.push(r.fact()?);
     }
@@ -265,5 +281,6 @@ fn parse_deed(r: &mut Reader<'_>) -> Option<Deed> {
         }
         deed.said.push(said);
     }
+    deed.asks_of_input = r.u8()? != 0;
     Some(deed)
 }

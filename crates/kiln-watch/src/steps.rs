@@ -75,7 +75,7 @@ pub struct TimeOf {
 }
 
 /// What came of a recipe that was watched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Deed {
     /// What it looked at.
     pub facts: Vec<Fact>,
@@ -85,6 +85,8 @@ pub struct Deed {
     pub made: Vec<Made>,
     /// What each command said.
     pub said: Vec<Said>,
+    /// Whether one asked what its standard input is. Whoever read it is not kept, unless it was `/dev/null`.
+    pub asks_of_input: bool,
 }
 
 /// The process that runs, for who wants to end it.
@@ -216,7 +218,8 @@ impl Steps {
     /// The reason why it cannot be kept.
     pub fn finish(self) -> Result<Deed, Opaque> {
         let Steps { ledger, ids, says_pid, began, said, texts, passing } = self;
-        let Deeds { seen, passing: mut temporaries, mut times } = ledger.finish_deeds()?;
+        let Deeds { seen, passing: mut temporaries, mut times, asks_of_input } =
+            ledger.finish_deeds()?;
         // A name that the recipe itself gives is not one by chance: it would be gone each time.
         let named = |path: &mut Vec<u8>| {
             let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
@@ -259,7 +262,7 @@ impl Steps {
         }
         made.sort_by_key(|(time, _)| *time);
         let made = made.into_iter().map(|(_, made)| made).collect();
-        Ok(Deed { facts: seen.facts, programs: seen.programs, made, said })
+        Ok(Deed { facts: seen.facts, programs: seen.programs, made, said, asks_of_input })
     }
 }
 

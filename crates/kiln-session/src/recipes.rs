@@ -106,9 +106,9 @@ impl Known {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be done about a recipe for which nothing became another. With `each` it is carried out each
-    /// time.
-    fn known(&self, recipe: &RecipeCall<'_>, each: bool) -> Option<Course> {
+    /// What is to be done about a recipe. With `each` it is carried out each time; with `as_ever` nothing
+    /// became another for it, else it is answered if it can be, but not watched.
+    fn known(&self, recipe: &RecipeCall<'_>, each: bool, as_ever: bool) -> Option<Course> {
         let (env, passing) = lasting(recipe);
         let streams = Streams::of_recipe(recipe.sink, recipe.good_stdin).ok()?;
         let mut words = recipe.shell.to_vec();
@@ -132,13 +132,13 @@ impl Known {
             false => (key, Key::default()),
         };
         let kept = self.store.get(key).filter(|kept| kept.question == question);
-        if each {
+        if each && as_ever {
             let unknown = kept.is_none().then_some((key, question));
             let each = Each { unknown, always: recipe.always, newer: recipe.newer.to_vec() };
             self.files().each.insert(recipe.target.to_vec(), each);
-            if unknown.is_some() {
-                return None;
-            }
+        }
+        if each && kept.is_none() {
+            return None;
         }
         let mut kept = kept.unwrap_or_default();
         let input = streams.stdin.as_ref().map_or("closed", stream_kind).as_bytes();
@@ -151,7 +151,7 @@ impl Known {
             }
             return Some(Course::Done(said));
         }
-        if let Outcome::Opaque(_) = kept.outcome {
+        if !as_ever || matches!(kept.outcome, Outcome::Opaque(_)) {
             return None;
         }
         let less = |credit: usize| credit.checked_sub(1);
@@ -218,9 +218,10 @@ impl Recipes for Known {
         let mut files = self.files();
         files.same.remove(recipe.target);
         let alike = !recipe.newer.is_empty() && recipe.newer.iter().all(|f| files.same.contains(f));
-        let each = recipe.always != Always::No && files.are_as_ever(recipe);
+        let each = recipe.always != Always::No;
+        let as_ever = alike || files.are_as_ever(recipe);
         drop(files);
-        let course = (alike || each).then(|| self.known(recipe, each)).flatten();
+        let course = (alike || each).then(|| self.known(recipe, each, as_ever)).flatten();
         let course = course.unwrap_or(Course::Run);
         let before = match course {
             Course::Done(_) => None,

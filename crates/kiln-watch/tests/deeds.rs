@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use common::Temp;
-use common::recipe::{KEY, answered, kept, learn, set_time, world};
+use common::recipe::{KEY, answered, kept, learn, learn_with, set_time, world};
 use kiln_watch::{KeptRecipe, Opaque, Outcome, Recipes, Said, Why};
 
 /// A recipe is known; then something happens, and it is answered or not.
@@ -289,4 +289,24 @@ fn what_is_made_by_renaming() {
     assert!(answered(&temp));
     fs::write(temp.path("work/out.new"), "").unwrap();
     assert!(!answered(&temp));
+}
+
+#[test]
+fn what_it_was_given_as_input_counts_if_it_asked() {
+    let Some(temp) = world() else { return };
+    let file = fs::File::open(temp.write("given", "text\n")).unwrap();
+    let given = |input: &[&str]| {
+        let kept = kept(&temp);
+        input.iter().all(|input| kept.may_be_given(input.as_bytes()))
+    };
+    learn_with(&temp, &["cat in > out"], Some(&file)).unwrap();
+    assert!(given(&["file", "terminal", "pipe", "null"]));
+    for asks in ["test -f /dev/stdin; cat in > out", "test -t 0; cat in > out"] {
+        learn_with(&temp, &[asks], Some(&file)).unwrap();
+        assert!(given(&["file"]) && !given(&["terminal"]) && !given(&["null"]), "{asks}");
+    }
+    assert_eq!(learn_with(&temp, &["cat > out"], Some(&file)).unwrap_err().why, Why::Input);
+    // Reading `/dev/null` is not seen.
+    learn(&temp, &["cat > out"]).unwrap();
+    assert!(given(&["null", "pipe"]) && !given(&["terminal"]) && !given(&["file"]));
 }

@@ -19,6 +19,11 @@ fn given(file: &fs::File) -> OwnedFd {
 
 /// Runs lines as the commands of one recipe; what came of it is kept, and goes to disk and back.
 pub fn learn(temp: &Temp, lines: &[&str]) -> Result<(), Opaque> {
+    learn_with(temp, lines, None)
+}
+
+/// The same with something that is given as standard input.
+pub fn learn_with(temp: &Temp, lines: &[&str], input: Option<&fs::File>) -> Result<(), Opaque> {
     let mut steps = Steps::new(vec![b"/tmp/GMfifo4711".to_vec()]);
     let out = fs::File::create(temp.path("said-out")).unwrap();
     let err = fs::File::create(temp.path("said-err")).unwrap();
@@ -28,7 +33,7 @@ pub fn learn(temp: &Temp, lines: &[&str]) -> Result<(), Opaque> {
             argv: vec![b"/bin/sh".to_vec(), b"-c".to_vec(), line.as_bytes().to_vec()],
             env: env(&[("PATH", &format!("{}:{PATH}", temp.text("bin")))]),
             dir: bytes(&temp.path("work")),
-            stdin: Source::Null,
+            stdin: input.map_or(Source::Null, |input| Source::Given(given(input))),
             stdout: Sink::Given(given(&out)),
             stderr: Sink::Given(given(&err)),
         };
@@ -40,7 +45,8 @@ pub fn learn(temp: &Temp, lines: &[&str]) -> Result<(), Opaque> {
     let recipes = Recipes::open(&temp.path("cache"));
     let kept = RealEye.now();
     let outcome = Outcome::Deed(steps.finish()?);
-    recipes.put(KEY, &KeptRecipe { kept, outcome, ..KeptRecipe::default() }).unwrap();
+    let input = input.map_or("null", kiln_watch::stream_kind).into();
+    recipes.put(KEY, &KeptRecipe { kept, input, outcome, ..KeptRecipe::default() }).unwrap();
     Ok(())
 }
 

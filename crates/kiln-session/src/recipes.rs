@@ -141,7 +141,8 @@ impl Known {
             return None;
         }
         let mut kept = kept.unwrap_or_default();
-        let input = streams.stdin.as_ref().map_or("closed", stream_kind).as_bytes();
+        let input = streams.stdin.as_ref().filter(|_| recipe.good_stdin);
+        let input = input.map_or("none", stream_kind).as_bytes();
         let answer = Some(&kept).filter(|kept| kept.may_be_given(input));
         if let Some(said) = answer.and_then(KeptRecipe::carry_out) {
             let said = said.to_vec();

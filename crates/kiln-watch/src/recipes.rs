@@ -43,7 +43,8 @@ pub struct Kept {
     pub misses: u64,
     /// What it is an answer to, where one name has one answer for whatever was asked last.
     pub question: Key,
-    /// What its standard input was when it was watched, as [`crate::stream_kind`] says it.
+    /// What its standard input was when it was watched, as [`crate::stream_kind`] says it; `none` for the end of a
+    /// pipe that nobody writes to.
     pub input: Vec<u8>,
     /// What came of watching it.
     pub outcome: Outcome,
@@ -121,13 +122,14 @@ impl Kept {
     }
 
     /// Whether what it would be given as standard input can make no difference. Nothing comes from `/dev/null` as
-    /// from a pipe that nobody writes to, but who reads it is not seen to.
+    /// from a pipe that nobody writes to, and which of the two a job is given is a matter of chance; but who
+    /// reads it, or asks what it is, is not seen to.
     #[must_use]
     pub fn may_be_given(&self, input: &[u8]) -> bool {
-        let class = |kind: &[u8]| kind == b"null" || kind == b"pipe";
+        let nothing = |kind: &[u8]| kind == b"null" || kind == b"none";
         let Outcome::Deed(deed) = &self.outcome else { return true };
         self.input == input
-            || (class(&self.input) && class(input))
+            || (nothing(&self.input) && nothing(input))
             || (!deed.asks_of_input && self.input != b"null")
     }
 

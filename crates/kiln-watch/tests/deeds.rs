@@ -300,7 +300,7 @@ fn what_it_was_given_as_input_counts_if_it_asked() {
         input.iter().all(|input| kept.may_be_given(input.as_bytes()))
     };
     learn_with(&temp, &["cat in > out"], Some(&file)).unwrap();
-    assert!(given(&["file", "terminal", "pipe", "null"]));
+    assert!(given(&["file", "terminal", "pipe", "none", "null"]));
     for asks in ["test -f /dev/stdin; cat in > out", "test -t 0; cat in > out"] {
         learn_with(&temp, &[asks], Some(&file)).unwrap();
         assert!(given(&["file"]) && !given(&["terminal"]) && !given(&["null"]), "{asks}");
@@ -308,5 +308,5 @@ fn what_it_was_given_as_input_counts_if_it_asked() {
     assert_eq!(learn_with(&temp, &["cat > out"], Some(&file)).unwrap_err().why, Why::Input);
     // Reading `/dev/null` is not seen.
     learn(&temp, &["cat > out"]).unwrap();
-    assert!(given(&["null", "pipe"]) && !given(&["terminal"]) && !given(&["file"]));
+    assert!(given(&["null", "none"]) && !given(&["terminal"]) && !given(&["pipe"]));
 }

@@ -237,6 +237,7 @@ fn what_is_given_as_input_counts_for_who_asks() {
         with("</dev/null", "{ cat; cat one.source; }");
     }
     assert_eq!(with("<one.source", "{ cat; cat one.source; }"), (true, "text\ntext\n".to_owned()));
+    assert_eq!(with("echo b |", "{ cat; cat one.source; }"), (true, "b\ntext\n".to_owned()));
     for _ in 0..6 {
         with("", "test -p /dev/stdin; echo $$?");
     }

@@ -42,8 +42,9 @@ pub struct Known {
 }
 
 /// How many recipes that are carried out each time a run watches for the sake of later runs, beside one for each
-/// that was known: watching costs as much as carrying out, and no run is to be much slower for it.
-const FOR_LATER: usize = 8;
+/// that was known. Watching takes some ten milliseconds for each, and of thousands only so many are watched at
+/// once that nobody waits for long.
+const FOR_LATER: usize = 64;
 
 /// Targets of this run, by absolute path.
 #[derive(Default)]
@@ -122,11 +123,12 @@ impl Known {
             version: env!("CARGO_PKG_VERSION").as_bytes(),
         };
         let key = question.key(&self.around);
-        // Where words differ each time, one for each target is enough to tell that they do.
+        // Where words differ each time, one for each target is enough to tell that they do. Somebody else's terminal
+        // or pipe is no reason to forget what is known here.
         let (key, question) = match each {
             true => {
                 let argv = &[recipe.target.to_vec()];
-                let name = Question { purpose: b"each", argv, env: &[], streams: b"", ..question };
+                let name = Question { purpose: b"each", argv, env: &[], ..question };
                 (name.key(&self.around), key)
             }
             false => (key, Key::default()),

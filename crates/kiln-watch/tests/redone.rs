@@ -135,6 +135,22 @@ fn a_time_that_several_have_is_nobodys() {
     learn(&temp, &[line]).unwrap();
 }
 
+/// A time in whole seconds is likely to be one that somebody chose.
+#[test]
+fn a_time_in_whole_seconds_is_nobodys() {
+    let Some(temp) = world() else { return };
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options()
+        .append(true)
+        .open(temp.path("work/in"))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    for line in ["cat in > out; touch -d @1000000000 out", "cp --preserve=timestamps in out"] {
+        assert_eq!(learn(&temp, &[line]).expect_err(line).why, Why::Effect);
+    }
+}
+
 /// A copy is known that was made where nothing had been, and is gone; then something happens.
 fn after_copying(change: impl Fn(&Temp), expected: bool) {
     let Some(temp) = world() else { return };

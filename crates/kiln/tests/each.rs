@@ -69,7 +69,8 @@ impl Place {
                 file.set_modified(time).unwrap();
             }
         };
-        [&packed, &kept].map(|name| age(name, then));
+        age(&packed, then);
+        age(&kept, then);
         if !newer {
             age("one.source", then - Duration::from_secs(60));
         }

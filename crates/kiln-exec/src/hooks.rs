@@ -144,8 +144,23 @@ pub struct RecipeCall<'a> {
     pub sink: &'a Sink,
     /// They may read standard input.
     pub good_stdin: bool,
-    /// The prerequisites that are newer than the target, absolute.
+    /// The prerequisites that are newer than the target, absolute; where there is no target, all.
     pub newer: &'a [Vec<u8>],
+    /// Whether it is carried out whatever has changed, and what of it is there before.
+    pub always: Always,
+}
+
+/// Whether a recipe is carried out each time, because a prerequisite of its target is phony or never is
+/// made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Always {
+    /// It is not, or its target is not there and is one that is to stay.
+    No,
+    /// It is, and its target is there.
+    Again,
+    /// It is, and its target is not there, nor named anywhere: a step on the way to another file, which may
+    /// well be gone each time.
+    Between,
 }
 
 /// What a command said, in order: to standard output (1) or error (2).

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kiln_base::Sys;
-use kiln_graph::{Graph, Result};
+use kiln_graph::{Graph, Mtime, Result};
 use kiln_make::options::debug;
 use kiln_make::{FileId, Make, Stream};
 
-use crate::hooks::{Course, Env, RecipeCall, Said, Watching};
+use crate::hooks::{Always, Course, Env, RecipeCall, Said, Watching};
 use crate::job::{Exec, Job, Running, asks};
 use crate::start::over;
 use crate::{Ended, Sink};
@@ -113,6 +113,7 @@ impl Exec {
             sink: given.sink,
             good_stdin: given.good_stdin,
             newer: &newer(make, f),
+            always: always(make, graph, f),
         });
         Ok(match course {
             Course::Run => Recalled::Nothing,
@@ -160,6 +161,22 @@ fn newer(make: &Make, f: FileId) -> Vec<Vec<u8>> {
     let deps = make.files[f].deps.iter().filter(|d| d.changed && !d.ignore_mtime);
     let files = deps.filter_map(|d| d.file).map(|d| kiln_graph::resolve(make, d));
     files.filter(|&d| !make.files[d].phony).map(|d| absolute(make, d)).collect()
+}
+
+/// Whether a recipe is carried out each time. What is not there and was asked for by a name in a makefile
+/// is made for the first time, or after everything was removed.
+fn always(make: &Make, graph: &Graph, f: FileId) -> Always {
+    let files = make.files[f].deps.iter().filter(|d| !d.ignore_mtime).filter_map(|d| d.file);
+    let mut files = files.map(|d| kiln_graph::resolve(make, d));
+    if !files.any(|d| make.files[d].phony || graph.known_mtime(d) == Mtime::Nonexistent) {
+        return Always::No;
+    }
+    let file = &make.files[f];
+    match make.sys.lstat(make.file_name(f)) {
+        Ok(_) => Always::Again,
+        Err(_) if file.is_explicit || file.cmd_target => Always::No,
+        Err(_) => Always::Between,
+    }
 }
 
 fn absolute(make: &Make, file: FileId) -> Vec<u8> {

@@ -355,6 +355,20 @@ pub fn sets_times(nr: i64) -> bool {
     nr == libc::SYS_utimensat
 }
 
+/// Whether a call asks for what a file is labelled with besides its mode, which none of its bytes tell.
+pub fn asks_for_labels(nr: i64) -> bool {
+    use libc as c;
+    matches!(
+        nr,
+        c::SYS_getxattr
+            | c::SYS_lgetxattr
+            | c::SYS_fgetxattr
+            | c::SYS_listxattr
+            | c::SYS_llistxattr
+            | c::SYS_flistxattr
+    )
+}
+
 /// Requests to devices that tell nothing which an answer could rest on: whether it is a terminal
 /// (noted, where it is a standard stream) and its size, how much waits in a pipe, close-on-exec, sharing of blocks.
 pub const HARMLESS_CONTROLS: &[u32] = &[

@@ -159,9 +159,13 @@ impl Scene {
             task.pending = Pending::Unknown(nr);
             return;
         };
-        // A file that was given its time is not as if it were written now.
-        if self.deeds.is_some() && calls::sets_times(nr) {
-            self.ledger.refuse(Why::Effect, "a time");
+        if self.deeds.is_some() {
+            if calls::sets_times(nr) {
+                self.enter_times(tid, nr, args);
+            }
+            if calls::asks_for_labels(nr) {
+                self.ledger.refuse(Why::Call, "getxattr");
+            }
         }
         task.pending = match call {
             Call::Plain => Pending::Failing,
@@ -406,6 +410,26 @@ impl Scene {
         Pending::Open { path, flags, first }
     }
 
+    /// A file is about to be given its time. It is not as if it were written now, so it can only be told
+    /// of what the time is: of a file that was read. A time in whole seconds may be anybody's.
+    fn enter_times(&mut self, tid: i32, nr: i64, args: &[u64; 6]) {
+        let text = Some(args[2]).filter(|at| nr == libc::SYS_utimensat && *at != 0);
+        let word = |at: u64| tracee::word(tid, at).map(|word| word as i64);
+        let time = text.and_then(|at| Some((word(at + 16)?, word(at + 24)?)));
+        let time = time.filter(|(_, nanos)| (1..1_000_000_000).contains(nanos));
+        let path = match args[1] {
+            0 => tracee::descriptor(tid, descriptor_argument(args[0])),
+            _ => self.path(tid, args, Some(0), 1),
+        };
+        match (path, time) {
+            (Some(path), Some((seconds, nanos))) => {
+                let time = seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+                self.ledger.timed(&path, time);
+            }
+            _ => self.ledger.refuse(Why::Effect, "a time"),
+        }
+    }
+
     fn enter_change(
         &mut self,
         tid: i32,
@@ -438,17 +462,19 @@ impl Scene {
     fn skip(&mut self, path: &[u8]) {
         let stream = path.starts_with(b"/dev/std") || contains(path, b"/fd");
         self.ledger.asks.streams |= stream;
+        self.ledger.asks_of_input |= stream;
     }
 
     /// Something is asked of a descriptor that may lead to one of the standard streams.
     fn asks_of_stream(&mut self, tid: i32, fd: i32) {
-        if self.ledger.asks.streams || fd < 0 {
+        let known = self.ledger.asks.streams && (self.deeds.is_none() || self.ledger.asks_of_input);
+        if known || fd < 0 {
             return;
         }
         // One that is `/dev/null` is not among them, but then the answer is for `/dev/null` only.
-        let to = leads_to(tid, fd);
-        self.ledger.asks.streams =
-            to.is_some_and(|to| self.input == Some(to) || self.outputs.contains(&to));
+        let Some(to) = leads_to(tid, fd) else { return };
+        self.ledger.asks_of_input |= self.input == Some(to);
+        self.ledger.asks.streams |= self.input == Some(to) || self.outputs.contains(&to);
     }
 
     /// Whether a shell or a compiler looks there only because `PWD` says so: it finds that this is not

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::given::Given;
 
 /// The name of an answer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
 pub struct Key(pub u128);
 
 /// The machine and the user as programs see them: what `uname`, `id` and `umask` tell. A home

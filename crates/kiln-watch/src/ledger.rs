@@ -3,6 +3,9 @@
 //! calls.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
 use rustc_hash::FxHashMap;
 
@@ -10,6 +13,7 @@ use crate::check::{Checker, Verdict};
 use crate::eye::{Eye, Identity, Kind, RealEye};
 use crate::fact::{Effect, Fact, Observations, Opaque, Seen, Status, Why};
 use crate::given::Asks;
+use crate::steps::TimeOf;
 
 /// What was asked of a path; a question is asked once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -42,9 +46,27 @@ pub struct Ledger {
     changes_old: bool,
     /// What is read is told by its bytes too, not by its stamps alone.
     by_bytes: bool,
+    /// Files that were given the time of one that was read: that time, and which file it is.
+    times: BTreeMap<Vec<u8>, (i64, TimeOf)>,
     /// What was asked for of what the command was given.
     pub asks: Asks,
+    /// Whether something was asked of what was given as standard input.
+    pub asks_of_input: bool,
 }
+
+/// What is in the ledger of commands that were run for what they change.
+pub struct Deeds {
+    /// As [`Ledger::finish`] has it.
+    pub seen: Observations,
+    /// The paths that came and went.
+    pub passing: Vec<Vec<u8>>,
+    /// The files that have the time of another, and that other.
+    pub times: BTreeMap<Vec<u8>, TimeOf>,
+    /// Whether something was asked of what was given as standard input.
+    pub asks_of_input: bool,
+}
+
+const NANOS: i64 = 1_000_000_000;
 
 /// Files that are larger are told by their stamps alone.
 const MOST_HASHED: u64 = 16 << 20;
@@ -72,6 +94,10 @@ fn goes_up(path: &[u8]) -> bool {
 /// Whether a path leads into a directory.
 pub(crate) fn is_below(path: &[u8], dir: &[u8]) -> bool {
     path.len() > dir.len() && path.starts_with(dir) && path[dir.len()] == b'/'
+}
+
+fn metadata(path: &[u8]) -> Option<Metadata> {
+    std::fs::metadata(std::path::Path::new(std::ffi::OsStr::from_bytes(path))).ok()
 }
 
 fn parent(path: &[u8]) -> &[u8] {
@@ -276,7 +302,6 @@ impl Ledger {
     /// Removes what the command made, and nothing else: only what was not there before and was seen to
     /// be made by it. For a command that is begun again.
     pub fn undo(&self) {
-        use std::os::unix::ffi::OsStrExt;
         for (path, _) in self.touched.iter().rev().filter(|(_, t)| t.made && !t.before) {
             let at = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
             // It may be gone again; what cannot be removed is as it would be after a command that
@@ -286,6 +311,33 @@ impl Ledger {
                 Ok(_) => std::fs::remove_file(at),
                 Err(_) => Ok(()),
             };
+        }
+    }
+
+    /// A file is about to be given a time, in nanoseconds since the epoch: that of the one file that was
+    /// read and has it.
+    pub fn timed(&mut self, path: &[u8], time: i64) {
+        let mut found: Option<(Metadata, &[u8])> = None;
+        for (of, aspect) in &self.order {
+            let Some(is) = (*aspect == Aspect::Contents).then(|| metadata(of)).flatten() else {
+                continue;
+            };
+            if !is.is_file() || (is.mtime(), is.mtime_nsec()) != (time / NANOS, time % NANOS) {
+                continue;
+            }
+            match &found {
+                // Another time they will have different ones, and then it can be told.
+                Some((other, _)) if (other.dev(), other.ino()) != (is.dev(), is.ino()) => {
+                    return self.refuse(Why::Changed, path);
+                }
+                Some(_) => {}
+                None => found = Some((is, of)),
+            }
+        }
+        let of = found.map(|(is, of)| TimeOf { path: of.to_vec(), owner: (is.uid(), is.gid()) });
+        match of {
+            Some(of) => drop(self.times.insert(clean(path), (time, of))),
+            None => self.refuse(Why::Effect, "a time"),
         }
     }
 
@@ -307,7 +359,8 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::finish`].
-    pub fn finish_deeds(mut self) -> Result<(Observations, Vec<Vec<u8>>), Opaque> {
+    pub fn finish_deeds(mut self) -> Result<Deeds, Opaque> {
+        let (times, asks_of_input) = (std::mem::take(&mut self.times), self.asks_of_input);
         let in_part = self
             .touched
             .iter()
@@ -316,6 +369,15 @@ impl Ledger {
             self.refuse(Why::Effect, path);
         }
         let (seen, passing) = self.finish()?;
+        // What was moved or written to since has another.
+        let kept = |path: &[u8], time: i64| {
+            let of = seen.effects.iter().find(|e| e.path == path).and_then(|e| e.after);
+            of.and_then(|is| is.content).is_some_and(|(_, is)| is == time)
+        };
+        if let Some((path, _)) = times.iter().find(|(path, (time, _))| !kept(path, *time)) {
+            return Err(Opaque::new(Why::Effect, path.clone()));
+        }
+        let times = times.into_iter().map(|(path, (_, of))| (path, of)).collect();
         // A listing is told as it is in the end, and the commands saw it without what they made.
         let lists = |dir: &[u8]| {
             let fact = |f: &Fact| matches!(f.seen, Seen::Names { .. }) && clean(&f.path) == dir;
@@ -328,7 +390,7 @@ impl Ledger {
             .map(|e| e.path.clone());
         match listed {
             Some(path) => Err(Opaque::new(Why::Changed, path)),
-            None => Ok((seen, passing)),
+            None => Ok(Deeds { seen, passing, times, asks_of_input }),
         }
     }
 

@@ -2,42 +2,35 @@
 //! the user's cache. While all that one looked at has the same bytes and what it left lies there as it
 //! left it, carrying it out again would only give its files new times. It knows nothing of make.
 
-use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustc_hash::FxHashSet;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
-
-use crate::check::{Checker, Verdict};
 use crate::codec::{Reader, Writer};
-use crate::eye::{Eye, Kind, RealEye};
-use crate::fact::{Opaque, Seen, Status};
+use crate::eye::{Eye, RealEye};
+use crate::fact::Opaque;
 use crate::key::Key;
 use crate::shelf::{Limits, Shelf};
-use crate::steps::{Deed, Made, MadeFile, Said};
+use crate::steps::{Deed, Left, Made, MadeFile, Said, TimeOf};
 
 // What a file says, after the head that shelf.rs writes:
 //
 //   kept      i64, nanoseconds since the epoch
 //   label     text, for people
 //   misses    number
+//   question  u128, which of all that this could be an answer to it is one to
+//   input     text, what it was given as standard input when it was watched
 //   outcome   u8 0 nothing, 1 why it is not kept: the reason, 2 a deed: facts, programs, made files,
-//             what was said
+//             what was said, and u8 whether it asked what its input is
+// A made file: its path, and u8 0 it is gone, 1 it was removed, 2 it is there: mode, group, size, hash, whether it is
+// new, and whether it has the time of another: its path, user and group.
 
 const LIMITS: Limits = Limits {
     dir: "recipes-1",
-    magic: b"KILNREC1",
+    magic: b"KILNREC2",
     largest: 8 << 20,
     most: 4096,
     most_bytes: 128 << 20,
 };
-
-/// Programs that write into files what times others have: what these looked at has to be the very same.
-const STAMPING: &[&[u8]] =
-    &[b"ar", b"ranlib", b"gzip", b"lzop", b"diff", b"diff3", b"pr", b"objdump"];
 
 /// What is kept of one recipe.
 #[derive(Clone, Default, Debug)]
@@ -48,6 +41,11 @@ pub struct Kept {
     pub kept: i64,
     /// How often it could not be answered since it was answered last.
     pub misses: u64,
+    /// What it is an answer to, where one name has one answer for whatever was asked last.
+    pub question: Key,
+    /// What its standard input was when it was watched, as [`crate::stream_kind`] says it; `none` for the end of a
+    /// pipe that nobody writes to.
+    pub input: Vec<u8>,
     /// What came of watching it.
     pub outcome: Outcome,
 }
@@ -111,10 +109,28 @@ impl Kept {
     /// otherwise each time, a setting on the command line, say, would be watched for nothing. One that is
     /// hardly ever answered, since it rests on what changes, is watched more and more rarely.
     pub fn missed(&mut self) -> bool {
+        let due = self.is_due();
         self.misses += 1;
-        self.misses > 1
-            && self.misses.is_power_of_two()
-            && !matches!(self.outcome, Outcome::Opaque(_))
+        due
+    }
+
+    /// Whether it is to be watched if it cannot be answered now.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        let misses = self.misses + 1;
+        misses > 1 && misses.is_power_of_two() && !matches!(self.outcome, Outcome::Opaque(_))
+    }
+
+    /// Whether what it would be given as standard input can make no difference. Nothing comes from `/dev/null` as
+    /// from a pipe that nobody writes to, and which of the two a job is given is a matter of chance; but who
+    /// reads it, or asks what it is, is not seen to.
+    #[must_use]
+    pub fn may_be_given(&self, input: &[u8]) -> bool {
+        let nothing = |kind: &[u8]| kind == b"null" || kind == b"none";
+        let Outcome::Deed(deed) = &self.outcome else { return true };
+        self.input == input
+            || (nothing(&self.input) && nothing(input))
+            || (!deed.asks_of_input && self.input != b"null")
     }
 
     /// Why it would be carried out again now, if it would.
@@ -135,74 +151,20 @@ impl Kept {
         if RealEye.now() < self.kept {
             return Some(b"the clock".to_vec());
         }
-        let made = deed.made.iter().find(|made| !is_there(made)).map(|made| made.path.clone());
-        made.or_else(|| differing(deed))
+        deed.changed()
     }
 
-    /// Gives its files new times, in the order in which they were written, if that is all that carrying
-    /// it out would do; then what each of its commands would say.
+    /// Does to its files what carrying it out would do, if everything is as it was; then what each of its
+    /// commands would say.
     #[must_use]
     pub fn carry_out(&self) -> Option<&[Said]> {
         let Outcome::Deed(deed) = &self.outcome else { return None };
         if self.changed(deed).is_some() {
             return None;
         }
-        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        let times = Timestamps { last_access: now, last_modification: now };
-        for made in deed.made.iter().filter(|made| made.file.is_some()) {
-            rustix::fs::utimensat(CWD, os(&made.path), &times, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        }
+        deed.redo()?;
         Some(&deed.said)
     }
-}
-
-/// The first path about which a fact does not stand. A file that is made anew with the same bytes has
-/// another time and number: what a program asks of a file that it reads or writes is answered by the
-/// bytes.
-fn differing(deed: &Deed) -> Option<Vec<u8>> {
-    let stamps = deed.programs.iter().any(|program| {
-        let name = program.rsplit(|b| *b == b'/').next().unwrap_or(program);
-        name.split(|b| *b == b'-').any(|part| STAMPING.contains(&part))
-    });
-    let read = deed.facts.iter().filter(|f| matches!(f.seen, Seen::Contents { hash: Some(_), .. }));
-    let by_bytes: FxHashSet<&[u8]> =
-        read.map(|f| &f.path[..]).chain(deed.made.iter().map(|m| &m.path[..])).collect();
-    let mut checker = Checker::new(&RealEye);
-    let mut differs = |fact: &&crate::fact::Fact| match checker.verdict(fact) {
-        Verdict::Holds | Verdict::Refreshed(_) => false,
-        Verdict::Fails(_) if stamps => true,
-        Verdict::Fails(_) => match &fact.seen {
-            Seen::Status { follow, was: Ok(was) }
-                if was.kind == Kind::File && by_bytes.contains(&fact.path[..]) =>
-            {
-                let size = |s: &Status| s.content.map(|(size, _)| size);
-                let is = RealEye.identity(&fact.path, *follow).map(|id| Status::from(&id));
-                !is.is_ok_and(|is| {
-                    is.kind == was.kind && is.mode == was.mode && size(&is) == size(was)
-                })
-            }
-            _ => true,
-        },
-    };
-    deed.facts.iter().find(|fact| differs(fact)).map(|fact| fact.path.clone())
-}
-
-fn os(path: &[u8]) -> &Path {
-    Path::new(std::ffi::OsStr::from_bytes(path))
-}
-
-/// Whether a file is as the recipe left it, and this user may give it a time. A file of several names
-/// may have been one of its own when it was made.
-fn is_there(made: &Made) -> bool {
-    let Some(file) = &made.file else { return RealEye.identity(&made.path, false).is_err() };
-    let euid = rustix::process::geteuid();
-    fs::symlink_metadata(os(&made.path)).is_ok_and(|m| {
-        m.is_file()
-            && m.nlink() == 1
-            && m.len() == file.size
-            && m.mode() & 0o7777 == u32::from(file.mode)
-            && m.uid() == euid.as_raw()
-    }) && RealEye.contents(&made.path) == Ok(file.hash)
 }
 
 fn encode(kept: &Kept) -> Vec<u8> {
@@ -210,6 +172,8 @@ fn encode(kept: &Kept) -> Vec<u8> {
     w.i64(kept.kept);
     w.text(&kept.label);
     w.number(kept.misses);
+    w.u128(kept.question.0);
+    w.text(&kept.input);
     match &kept.outcome {
         Outcome::Nothing => w.u8(0),
         Outcome::Opaque(opaque) => {
@@ -232,11 +196,13 @@ fn encode_deed(deed: &Deed, w: &mut Writer) {
     w.number(deed.made.len() as u64);
     for made in &deed.made {
         w.text(&made.path);
-        w.u8(made.file.is_some().into());
-        if let Some(file) = &made.file {
-            w.number(file.mode.into());
-            w.number(file.size);
-            w.u128(file.hash);
+        match &made.left {
+            Left::Nothing => w.u8(0),
+            Left::Removed => w.u8(1),
+            Left::File(file) => {
+                w.u8(2);
+                encode_file(file, w);
+            }
         }
     }
     w.number(deed.said.len() as u64);
@@ -247,22 +213,53 @@ fn encode_deed(deed: &Deed, w: &mut Writer) {
             w.text(text);
         }
     }
+    w.u8(deed.asks_of_input.into());
+}
+
+fn encode_file(file: &MadeFile, w: &mut Writer) {
+    w.number(file.mode.into());
+    w.number(file.group.into());
+    w.number(file.size);
+    w.u128(file.hash);
+    w.u8(file.new.into());
+    w.u8(file.time_of.is_some().into());
+    if let Some(TimeOf { path, owner: (user, group) }) = &file.time_of {
+        w.text(path);
+        w.number((*user).into());
+        w.number((*group).into());
+    }
+}
+
+fn parse_file(r: &mut Reader<'_>) -> Option<MadeFile> {
+    let mode = u16::try_from(r.number()?).ok()?;
+    let group = u32::try_from(r.number()?).ok()?;
+    let (size, hash, new) = (r.number()?, r.u128()?, r.u8()? != 0);
+    let time_of = match r.u8()? {
+        0 => None,
+        _ => {
+            let path = r.text()?.to_vec();
+            let (user, group) = (r.number()?, r.number()?);
+            Some(TimeOf { path, owner: (user.try_into().ok()?, group.try_into().ok()?) })
+        }
+    };
+    Some(MadeFile { mode, group, size, hash, new, time_of })
 }
 
 fn parse(bytes: &[u8]) -> Option<Kept> {
     let mut r = Reader(bytes);
     let (kept, label, misses) = (r.i64()?, r.text()?.to_vec(), r.number()?);
+    let (question, input) = (Key(r.u128()?), r.text()?.to_vec());
     let outcome = match r.u8()? {
         0 => Outcome::Nothing,
         1 => Outcome::Opaque(r.opaque()?),
         2 => Outcome::Deed(parse_deed(&mut r)?),
         _ => return None,
     };
-    r.0.is_empty().then_some(Kept { label, kept, misses, outcome })
+    r.0.is_empty().then_some(Kept { label, kept, misses, question, input, outcome })
 }
 
 fn parse_deed(r: &mut Reader<'_>) -> Option<Deed> {
-    let mut deed = Deed { facts: vec![], programs: vec![], made: vec![], said: vec![] };
+    let mut deed = Deed::default();
     for _ in 0..r.number()? {
         deed.facts.push(r.fact()?);
     }
@@ -271,14 +268,13 @@ fn parse_deed(r: &mut Reader<'_>) -> Option<Deed> {
     }
     for _ in 0..r.number()? {
         let path = r.text()?.to_vec();
-        let file = match r.u8()? {
-            0 => None,
-            _ => {
-                let mode = u16::try_from(r.number()?).ok()?;
-                Some(MadeFile { mode, size: r.number()?, hash: r.u128()? })
-            }
+        let left = match r.u8()? {
+            0 => Left::Nothing,
+            1 => Left::Removed,
+            2 => Left::File(parse_file(r)?),
+            _ => return None,
         };
-        deed.made.push(Made { path, file });
+        deed.made.push(Made { path, left });
     }
     for _ in 0..r.number()? {
         let mut said = Vec::new();
@@ -287,5 +283,6 @@ fn parse_deed(r: &mut Reader<'_>) -> Option<Deed> {
         }
         deed.said.push(said);
     }
+    deed.asks_of_input = r.u8()? != 0;
     Some(deed)
 }

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::file::trusted;
 use crate::key::Key;
@@ -29,7 +30,7 @@ pub(crate) struct Limits {
     pub magic: &'static [u8; 8],
     /// Largest file in bytes.
     pub largest: u64,
-    /// How many files there are; the ones that were written the longest ago go first.
+    /// How many files there are, before more are put there; the ones that were written the longest ago go first.
     pub most: usize,
     /// How many bytes all of them may have.
     pub most_bytes: u64,
@@ -39,12 +40,17 @@ pub(crate) struct Limits {
 pub(crate) struct Shelf {
     dir: PathBuf,
     limits: &'static Limits,
+    /// How many files were put there.
+    puts: AtomicUsize,
 }
+
+/// Looking through a full shelf takes as long as writing this many files, so room is made for so many at once.
+const AT_ONCE: usize = 64;
 
 impl Shelf {
     /// The one below the cache directory, which need not exist.
     pub fn open(cache: &Path, limits: &'static Limits) -> Self {
-        Shelf { dir: cache.join(limits.dir), limits }
+        Shelf { dir: cache.join(limits.dir), limits, puts: AtomicUsize::new(0) }
     }
 
     fn file(&self, key: Key) -> PathBuf {
@@ -79,7 +85,9 @@ impl Shelf {
         if fs::metadata(&self.dir)?.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        self.prune();
+        if self.puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(AT_ONCE) {
+            self.prune();
+        }
         let name = format!("{TEMPORARY}{:032x}.{}", key.0, std::process::id());
         let temporary = self.dir.join(name);
         // One of the same name is left over from a process that is no more.
@@ -126,7 +134,7 @@ impl Shelf {
             .collect()
     }
 
-    /// Makes room for one more.
+    /// Makes room.
     fn prune(&self) {
         let mut paths = self.paths();
         paths.sort_by_key(|(_, changed, _)| std::cmp::Reverse(*changed));

@@ -9,6 +9,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,9 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::eye::{Eye, Kind, RealEye, hash_bytes};
-use crate::fact::{Fact, Opaque, Why};
-use crate::handlers::{Deeds, Scene};
-use crate::ledger::Ledger;
+use crate::fact::{Fact, Opaque, Seen, Why};
+use crate::handlers::{self, Scene};
+use crate::ledger::{Deeds, Ledger, clean};
 use crate::passing::Traces;
 use crate::programs::contains;
 use crate::watch::{Command, Prepared, Sink, far_end, find, follow, prepare};
@@ -26,13 +27,24 @@ use crate::watch::{Command, Prepared, Sink, far_end, find, follow, prepare};
 /// What was said on given streams, in order: to standard output (1) or error (2).
 pub type Said = Vec<(u8, Vec<u8>)>;
 
-/// A file that a recipe left, or took away.
+/// A path that a recipe left otherwise than it found it, or used for a while.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Made {
-    /// Its absolute path.
+    /// The path, absolute.
     pub path: Vec<u8>,
-    /// What it is, `None` if it is gone.
-    pub file: Option<MadeFile>,
+    /// What is there now.
+    pub left: Left,
+}
+
+/// What a recipe left at a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// A file.
+    File(MadeFile),
+    /// Nothing, as there was nothing before: what was there came and went.
+    Nothing,
+    /// Nothing, where there was a file before that was read, and so is among the facts.
+    Removed,
 }
 
 /// The file that a recipe left.
@@ -40,14 +52,30 @@ pub struct Made {
 pub struct MadeFile {
     /// Permission bits.
     pub mode: u16,
+    /// The number of its group.
+    pub group: u32,
     /// Bytes.
     pub size: u64,
     /// A hash of its bytes.
     pub hash: u128,
+    /// Nothing was there before.
+    pub new: bool,
+    /// The file whose time of last change it was given; if there is none, it has that of its writing.
+    pub time_of: Option<TimeOf>,
+}
+
+/// A file that was read and whose time another was given. Who does so gives the other its owner too,
+/// where that is allowed, so this has to be the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TimeOf {
+    /// Its path, absolute.
+    pub path: Vec<u8>,
+    /// The numbers of its user and group.
+    pub owner: (u32, u32),
 }
 
 /// What came of a recipe that was watched.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Deed {
     /// What it looked at.
     pub facts: Vec<Fact>,
@@ -57,6 +85,8 @@ pub struct Deed {
     pub made: Vec<Made>,
     /// What each command said.
     pub said: Vec<Said>,
+    /// Whether one asked what its standard input is. Whoever read it is not kept, unless it was `/dev/null`.
+    pub asks_of_input: bool,
 }
 
 /// The process that runs, for who wants to end it.
@@ -151,7 +181,10 @@ impl Steps {
             Sink::Given(fd) => far_end(fd),
             Sink::Kept => None,
         };
-        let deeds = Deeds { said: Vec::new(), ends: [end(&command.stdout), end(&command.stderr)] };
+        let deeds = handlers::Deeds {
+            said: Vec::new(),
+            ends: [end(&command.stdout), end(&command.stderr)],
+        };
         let scene = Scene {
             ledger: std::mem::take(&mut self.ledger),
             input,
@@ -185,13 +218,14 @@ impl Steps {
     /// The reason why it cannot be kept.
     pub fn finish(self) -> Result<Deed, Opaque> {
         let Steps { ledger, ids, says_pid, began, said, texts, passing } = self;
-        let (seen, mut temporaries) = ledger.finish_deeds()?;
+        let Deeds { seen, passing: mut temporaries, mut times, asks_of_input } =
+            ledger.finish_deeds()?;
         // A name that the recipe itself gives is not one by chance: it would be gone each time.
         let named = |path: &mut Vec<u8>| {
             let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
             texts.iter().any(|text| contains(text, name))
         };
-        let gone = temporaries.extract_if(.., named).map(|path| Made { path, file: None });
+        let gone = temporaries.extract_if(.., named).map(|path| Made { path, left: Left::Nothing });
         let mut made: Vec<(i64, Made)> = gone.map(|made| (0, made)).collect();
         temporaries.extend(passing);
         let traces = Traces { began, ids: says_pid.then_some(ids), temporaries };
@@ -200,7 +234,11 @@ impl Steps {
         }
         for effect in seen.effects {
             let Some(after) = effect.after else {
-                made.push((0, Made { path: effect.path, file: None }));
+                // Of what it took away unread it is not known what it was.
+                if !was_read(&seen.facts, &effect.path) {
+                    return Err(Opaque::new(Why::Changed, effect.path));
+                }
+                made.push((0, Made { path: effect.path, left: Left::Removed }));
                 continue;
             };
             let Some((size, time)) = after.content.filter(|_| after.kind == Kind::File) else {
@@ -209,19 +247,29 @@ impl Steps {
             if size > MOST_MADE {
                 return Err(Opaque::new(Why::Effect, effect.path));
             }
+            let changed = || Opaque::new(Why::Changed, effect.path.clone());
             let path = Path::new(std::ffi::OsStr::from_bytes(&effect.path));
             let bytes = std::fs::read(path).unwrap_or_default();
+            let group = std::fs::symlink_metadata(path).map_err(|_| changed())?.gid();
             if bytes.len() as u64 != size {
-                return Err(Opaque::new(Why::Changed, effect.path));
+                return Err(changed());
             }
             traces.look(&bytes)?;
-            let file = MadeFile { mode: after.mode, size, hash: hash_bytes(&bytes) };
-            made.push((time, Made { path: effect.path, file: Some(file) }));
+            let (hash, new) = (hash_bytes(&bytes), !effect.before);
+            let time_of = times.remove(&effect.path);
+            let file = MadeFile { mode: after.mode, group, size, hash, new, time_of };
+            made.push((time, Made { path: effect.path, left: Left::File(file) }));
         }
         made.sort_by_key(|(time, _)| *time);
         let made = made.into_iter().map(|(_, made)| made).collect();
-        Ok(Deed { facts: seen.facts, programs: seen.programs, made, said })
+        Ok(Deed { facts: seen.facts, programs: seen.programs, made, said, asks_of_input })
     }
+}
+
+/// Whether the bytes of a file are among the facts.
+fn was_read(facts: &[Fact], path: &[u8]) -> bool {
+    let of = |f: &&Fact| clean(&f.path) == path;
+    facts.iter().filter(of).any(|f| matches!(f.seen, Seen::Contents { hash: Some(_), .. }))
 }
 
 /// Whether two given outputs lead to one place. What was said is noted by the stream that it went to,

@@ -140,6 +140,11 @@ pub const DETERMINISTIC: &[Program] = &[
         reason: "the kernel tree's own tools: functions of the files they read",
     },
     Program {
+        names: &["sign-file"],
+        class: Class::Plain,
+        reason: "signs what it reads; where that is a matter of chance (ECDSA), one signature is as good as another, and it leaves no answer but that",
+    },
+    Program {
         names: &["sh", "dash", "bash", "ksh", "mksh", "yash", "ash"],
         class: Class::Interpreter(SHELL_WORDS),
         reason: "does what its text says; what could tell the time or chance is looked for in the text",

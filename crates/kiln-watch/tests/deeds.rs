@@ -4,68 +4,12 @@
 mod common;
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use common::{PATH, Temp, bytes, can_watch, env};
-use kiln_watch::{
-    Command, Eye, KeptRecipe, Key, Opaque, Outcome, RealEye, Recipes, Running, Said, Sink, Source,
-    Steps, Why,
-};
-
-const KEY: Key = Key(7);
-
-fn given(file: &fs::File) -> OwnedFd {
-    file.as_fd().try_clone_to_owned().unwrap()
-}
-
-/// Runs lines as the commands of one recipe; what came of it is kept, and goes to disk and back.
-fn learn(temp: &Temp, lines: &[&str]) -> Result<(), Opaque> {
-    let mut steps = Steps::new(vec![b"/tmp/GMfifo4711".to_vec()]);
-    let out = fs::File::create(temp.path("said-out")).unwrap();
-    let err = fs::File::create(temp.path("said-err")).unwrap();
-    for line in lines {
-        let command = Command {
-            program: b"/bin/sh".to_vec(),
-            argv: vec![b"/bin/sh".to_vec(), b"-c".to_vec(), line.as_bytes().to_vec()],
-            env: env(&[("PATH", &format!("{}:{PATH}", temp.text("bin")))]),
-            dir: bytes(&temp.path("work")),
-            stdin: Source::Null,
-            stdout: Sink::Given(given(&out)),
-            stderr: Sink::Given(given(&err)),
-        };
-        assert!(steps.run(&command, &Running::default()).unwrap().success(), "{line}");
-        if let Some(opaque) = steps.opaque() {
-            return Err(opaque.clone());
-        }
-    }
-    let recipes = Recipes::open(&temp.path("cache"));
-    let kept = RealEye.now();
-    let outcome = Outcome::Deed(steps.finish()?);
-    recipes.put(KEY, &KeptRecipe { kept, outcome, ..KeptRecipe::default() }).unwrap();
-    Ok(())
-}
-
-fn kept(temp: &Temp) -> KeptRecipe {
-    Recipes::open(&temp.path("cache")).get(KEY).unwrap_or_default()
-}
-
-/// Whether it is answered now.
-fn answered(temp: &Temp) -> bool {
-    kept(temp).carry_out().is_some()
-}
-
-fn world() -> Option<Temp> {
-    can_watch().then(|| {
-        let temp = Temp::new();
-        temp.write("work/in", "one\n");
-        temp.write("work/more", "more\n");
-        fs::create_dir(temp.path("bin")).unwrap();
-        temp
-    })
-}
+use common::Temp;
+use common::recipe::{KEY, answered, kept, learn, learn_with, set_time, world};
+use kiln_watch::{KeptRecipe, Opaque, Outcome, Recipes, Said, Why};
 
 /// A recipe is known; then something happens, and it is answered or not.
 fn after(change: impl Fn(&Temp), expected: bool) {
@@ -92,11 +36,6 @@ fn what_is_said_and_left_is_as_if_it_had_run() {
     assert_eq!(fs::read_to_string(temp.path("work/out2")).unwrap(), "one\nmore\n");
     assert!(!temp.path("work/out").exists());
     assert_eq!(fs::read_to_string(temp.path("said-out")).unwrap(), "making\n");
-}
-
-fn set_time(path: &Path, back: u64) {
-    let time = SystemTime::now() - Duration::from_secs(back);
-    fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
 #[test]
@@ -212,13 +151,21 @@ fn what_is_not_kept() {
     let of = |line: &str| {
         let temp = world()?;
         temp.write("work/old", "old\n");
-        Some(learn(&temp, &[line]).unwrap_err().why)
+        Some(learn(&temp, &[line]).expect_err(line).why)
     };
     for (line, why) in [
         ("echo more >> old", Why::Effect),
         ("echo more >> log", Why::Effect),
         ("touch old", Why::Effect),
-        ("cp -p in out", Why::Effect),
+        ("cat in > out; touch -d @1000000000 out", Why::Effect),
+        ("cat in > out; touch -d @1000000000.5 out", Why::Effect),
+        ("cat in > out; touch -r more out", Why::Effect),
+        ("cp --preserve=timestamps in out.new; mv out.new out", Why::Effect),
+        ("cp --preserve=timestamps in out; echo >> out", Why::Effect),
+        // What belongs to a file besides its mode is no part of its bytes.
+        ("cp -p in out", Why::Call),
+        ("rm old; cat in > out", Why::Changed),
+        ("mv in out", Why::Changed),
         ("cat i* > out", Why::Changed),
         ("mkdir d", Why::Effect),
         ("ln -s in link", Why::Effect),
@@ -342,4 +289,24 @@ fn what_is_made_by_renaming() {
     assert!(answered(&temp));
     fs::write(temp.path("work/out.new"), "").unwrap();
     assert!(!answered(&temp));
+}
+
+#[test]
+fn what_it_was_given_as_input_counts_if_it_asked() {
+    let Some(temp) = world() else { return };
+    let file = fs::File::open(temp.write("given", "text\n")).unwrap();
+    let given = |input: &[&str]| {
+        let kept = kept(&temp);
+        input.iter().all(|input| kept.may_be_given(input.as_bytes()))
+    };
+    learn_with(&temp, &["cat in > out"], Some(&file)).unwrap();
+    assert!(given(&["file", "terminal", "pipe", "none", "null"]));
+    for asks in ["test -f /dev/stdin; cat in > out", "test -t 0; cat in > out"] {
+        learn_with(&temp, &[asks], Some(&file)).unwrap();
+        assert!(given(&["file"]) && !given(&["terminal"]) && !given(&["null"]), "{asks}");
+    }
+    assert_eq!(learn_with(&temp, &["cat > out"], Some(&file)).unwrap_err().why, Why::Input);
+    // Reading `/dev/null` is not seen.
+    learn(&temp, &["cat > out"]).unwrap();
+    assert!(given(&["null", "none"]) && !given(&["terminal"]) && !given(&["pipe"]));
 }

@@ -2,6 +2,8 @@
 //! does: looks whether one is kept and stands, else runs the command watched and keeps it.
 #![allow(dead_code, clippy::print_stderr)] // each test file uses its part; a skip is said
 
+pub mod recipe;
+
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,21 @@ use super::hello;
 
 const INSTALL: &str = "modules_install INSTALL_MOD_PATH=$TOP/root";
 
+/// Installs so often that Kiln knows what comes of it; then something happens, and it is done twice more. Which
+/// files each step wrote is compared too.
+fn again(name: &str, words: &str, change: &str) -> Case {
+    after(hello(&format!("install/again-{name}")), words, change)
+}
+
+fn after(case: Case, words: &str, change: &str) -> Case {
+    let mut case = case.compare_writes().build("");
+    for _ in 0..4 {
+        case = case.build(&format!("{INSTALL} {words}"));
+    }
+    case.run(&format!("{change}; make -C $KDIR M=$DIR {INSTALL} {words}"))
+        .build(&format!("{INSTALL} {words}"))
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let two = |name: &str| Case::new(name).example("common-kbuild").build("");
     let signed = |name: &str| {
@@ -93,6 +108,37 @@ pub(super) fn cases() -> Vec<Case> {
             .run_as_nobody("make -C $KDIR M=$DIR")
             .run("make -C $KDIR M=$DIR modules_install INSTALL_MOD_PATH=$TOP/root")
             .run_as_nobody("make -C $KDIR M=$DIR"),
+        again("nothing", "", ":"),
+        again("edited", "", "echo 'int more;' >>hello.c; make -C $KDIR M=$DIR"),
+        again("touched", "", "touch hello.c; make -C $KDIR M=$DIR"),
+        again("installed-edited", "", "find $TOP/root -name 'hello.ko*' -exec sh -c 'echo >>{}' \\;"),
+        again("installed-removed", "", "find $TOP/root -name 'hello.ko*' -delete"),
+        again("installed-mode", "", "find $TOP/root -name 'hello.ko*' -exec chmod 600 {} \\;"),
+        again("input-left", "", "cp hello.ko $TOP/root/lib/modules/*/*/"),
+        again("umask", "", "umask 077"),
+        again("then-stripped", "", "INSTALL_MOD_STRIP=1; export INSTALL_MOD_STRIP"),
+        again("stripped", "INSTALL_MOD_STRIP=1", ":"),
+        again("verbose", "V=1 -j2", "touch hello.ko"),
+        again("elsewhere", "", "INSTALL_MOD_DIR=gandalf; export INSTALL_MOD_DIR"),
+        again("not-compressed", "CONFIG_MODULE_COMPRESS_ALL=", ":"),
+        again("gzip", "CONFIG_MODULE_COMPRESS_ALL=y CONFIG_MODULE_COMPRESS_XZ= CONFIG_MODULE_COMPRESS_GZIP=y", ":"),
+        again("zstd", "CONFIG_MODULE_COMPRESS_ALL=y CONFIG_MODULE_COMPRESS_XZ= CONFIG_MODULE_COMPRESS_ZSTD=y", ":")
+            .needs(Need::Program("zstd")),
+        after(
+            signed("install/again-key-appears"),
+            "CONFIG_MODULE_SIG_KEY=$TOP/key.pem",
+            "cp $ASSETS/signing_key.pem $TOP/key.pem",
+        ),
+        after(signed("install/again-signed"), key, ":"),
+        again("disk-full", "INSTALL_MOD_PATH=$DIR/root", "head -c 9000000 /dev/zero >fills")
+            .disk(8192)
+            .run("rm fills; make -C $KDIR M=$DIR modules_install INSTALL_MOD_PATH=$DIR/root"),
+        again("other-user", "", ":")
+            .needs(Need::Root)
+            .run("chown -R 65534 $TOP/root")
+            .run_as_nobody("make -C $KDIR M=$DIR modules_install INSTALL_MOD_PATH=$TOP/root")
+            .run_as_nobody("make -C $KDIR M=$DIR modules_install INSTALL_MOD_PATH=$TOP/root")
+            .build(INSTALL),
         hello("install/second-user-may-not")
             .needs(Need::Root)
             .build("")

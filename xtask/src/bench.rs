@@ -9,7 +9,7 @@ mod build;
 mod cases;
 mod floor;
 pub mod measure;
-mod results;
+pub mod results;
 
 use std::fs;
 use std::io;
@@ -86,17 +86,12 @@ pub fn run(options: &Options) -> Result<bool, String> {
 
 /// The kernel's tools, each beside the tree's own program.
 fn tools(options: &Options, trees: &[KernelTree], turns: usize) -> io::Result<bool> {
-    let mut table = tools::HEAD.to_owned();
-    let mut json = String::new();
+    let mut results = Results::open("tools");
     for tree in trees.iter().filter(|t| options.wants_tree(&t.series)) {
-        tools::run(tree, &options.program(), turns, &mut table, &mut json)?;
+        tools::run(tree, &options.program(), turns, &mut results)?;
     }
-    let dir = repository().join("benches/results").join(machine_name());
-    fs::create_dir_all(&dir)?;
-    let head = format!("# tools\n\n{}\n\nMedians of {turns} turns each.\n\n", measure::machine());
-    fs::write(dir.join("tools.json"), format!("[\n{json}\n]\n"))?;
-    fs::write(dir.join("tools.md"), format!("{head}{table}"))?;
-    print!("{table}");
+    results.save()?;
+    print!("{}", results.table(|_| true));
     Ok(true)
 }
 

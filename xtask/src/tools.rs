@@ -21,7 +21,8 @@ use kiln_session::native::Tools;
 use kiln_testkit::{KernelTree, cache, reference};
 use rustix::fs::Access;
 
-use crate::bench::measure::{Cost, finish, median, timed};
+use crate::bench::measure::{Cost, finish, timed};
+use crate::bench::results::{Results, Turn};
 
 /// How many units genksyms is given, the largest ones.
 const UNITS: usize = 100;
@@ -48,14 +49,8 @@ struct Job {
     fresh: Vec<PathBuf>,
 }
 
-/// Measures all tools on a tree. Adds lines to a table, and every turn to the JSON text.
-pub fn run(
-    tree: &KernelTree,
-    kiln: &Path,
-    turns: usize,
-    table: &mut String,
-    json: &mut String,
-) -> io::Result<()> {
+/// Measures all tools on a tree. Every turn is added to the results.
+pub fn run(tree: &KernelTree, kiln: &Path, turns: usize, results: &mut Results) -> io::Result<()> {
     let home = in_memory().join("bench/tools").join(&tree.series);
     let _ = fs::remove_dir_all(&home);
     fs::create_dir_all(&home)?;
@@ -65,7 +60,7 @@ pub fn run(
             "skipped: fixdep: it is measured in this very program, which is no release build",
         );
     } else {
-        fixdep(tree, &built, turns, table, json)?;
+        fixdep(tree, &built, turns, results)?;
     }
     let mut jobs = vec![modpost(tree, &built, kiln, 1)?, modpost(tree, &built, kiln, MODULES)?];
     jobs.extend(genksyms(tree, kiln)?);
@@ -95,7 +90,7 @@ pub fn run(
                 }
             }
         }
-        add(&format!("{} {}", job.name, tree.series), &costs, table, json);
+        add(&format!("{} {}", job.name, tree.series), costs, results);
     }
     fs::remove_dir_all(&home)
 }
@@ -115,33 +110,15 @@ fn in_memory() -> PathBuf {
 /// `TMPFS_MAGIC` of `linux/magic.h`.
 const TMPFS: i64 = 0x0102_1994;
 
-/// The head of the table.
-pub const HEAD: &str = "| what | program | seconds | ratio | CPU s | ratio | peak MiB |\n\
-                        |---|---|---|---|---|---|---|\n";
-
-fn add(name: &str, costs: &[Vec<Cost>; 2], table: &mut String, json: &mut String) {
-    let first = median(&costs[0]);
-    for (program, costs) in ["the tree's", "Kiln"].iter().zip(costs) {
-        let m = median(costs);
-        let peak = if m.peak > 0.0 { format!("{:.1}", m.peak / 1024.0) } else { "–".to_owned() };
-        let _ = writeln!(
-            table,
-            "| {name} | {program} | {:.4} | {:.2} | {:.4} | {:.2} | {peak} |",
-            m.seconds,
-            first.seconds / m.seconds,
-            m.cpu,
-            first.cpu / m.cpu,
-        );
-        for c in costs {
-            let comma = if json.is_empty() { "" } else { ",\n" };
-            let _ = write!(
-                json,
-                "{comma}  {{\"job\": \"{name}\", \"program\": \"{program}\", \"seconds\": {:.6}, \
-                 \"cpu\": {:.6}, \"peak_kib\": {}}}",
-                c.seconds, c.cpu, c.peak
-            );
-        }
-    }
+/// Keeps the turns of the tree's program and of Kiln's.
+fn add(name: &str, costs: [Vec<Cost>; 2], results: &mut Results) {
+    let turn = |program: &'static str| {
+        move |cost| Turn { job: name.to_owned(), program: program.to_owned(), cost }
+    };
+    let [theirs, ours] = costs;
+    let turns =
+        theirs.into_iter().map(turn("the tree's")).chain(ours.into_iter().map(turn("Kiln")));
+    results.replace(name, turns.collect());
     crate::bench::said(name);
 }
 
@@ -171,13 +148,7 @@ fn saved_command(file: &Path) -> io::Result<String> {
 /// fixdep, called again and again for the module's object, as a build calls it: the tree's as a
 /// process, Kiln's in this one, with the verdict about the tree's looked up. For the first call of a
 /// process nothing is known of any header yet; for the others it is.
-fn fixdep(
-    tree: &KernelTree,
-    built: &Path,
-    turns: usize,
-    table: &mut String,
-    json: &mut String,
-) -> io::Result<()> {
+fn fixdep(tree: &KernelTree, built: &Path, turns: usize, results: &mut Results) -> io::Result<()> {
     let commands = fs::read_to_string(built.join(".hello.o.cmd"))?;
     let mut rule = String::from("hello.o: hello.c");
     for line in commands.lines().filter_map(|l| l.strip_prefix("  ")) {
@@ -248,8 +219,8 @@ fn fixdep(
             again[1].push(cost(2));
         }
     }
-    add(&format!("fixdep, first call {}", tree.series), &first, table, json);
-    add(&format!("fixdep, later calls {}", tree.series), &again, table, json);
+    add(&format!("fixdep, first call {}", tree.series), first, results);
+    add(&format!("fixdep, later calls {}", tree.series), again, results);
     Ok(())
 }
 

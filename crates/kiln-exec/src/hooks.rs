@@ -120,6 +120,17 @@ pub trait Native: Send + Sync {
     /// wait for may be done here, only begun.
     fn meanwhile(&self, _argv: &[Vec<u8>], _env: &dyn Fn() -> Env, _dir: &[u8]) {}
 
+    /// What the first two programs of a pipeline write to the third, if they have no other effect
+    /// than that, or nothing. Each comes with the file that it was found at.
+    fn lines(
+        &self,
+        _programs: &[(&[u8], &[Vec<u8>]); 2],
+        _env: &Env,
+        _dir: &[u8],
+    ) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The words that do the same work as a process, for a program that cannot run on this machine:
     /// where the command is one of a pipeline, or stands in a line that only a shell understands.
     fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>>;

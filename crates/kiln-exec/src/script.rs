@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -137,20 +137,14 @@ impl Script {
                     }
                 },
                 Step::Start(programs) => {
-                    // In a pipeline the others have to run while this one does.
-                    let alone = programs.len() == 1;
-                    let start = |p| match alone.then(|| self.natively(p)).flatten() {
-                        Some(outcome) => Err(outcome),
-                        None => match self.on_a_thread(p) {
-                            Some(done) => Ok(Begun::Thread(done)),
-                            None => self.start(p).map(Begun::Process),
-                        },
-                    };
-                    let started = match self.answered(&programs) {
-                        Some(outcomes) => outcomes.into_iter().map(Err).collect(),
-                        None => programs.iter().map(start).collect(),
-                    };
-                    Stage::Programs(started)
+                    let started = self.answered(&programs).or_else(|| self.without_head(&programs));
+                    Stage::Programs(started.unwrap_or_else(|| {
+                        // In a pipeline the others have to run while this one does.
+                        let alone = programs.len() == 1;
+                        let natively = |p| alone.then(|| self.natively(p)).flatten();
+                        let begin = |p| natively(p).map_or_else(|| self.begin_one(p), Err);
+                        programs.iter().map(begin).collect()
+                    }))
                 }
             };
             // Where no program could be started, nothing will ever become ready.
@@ -167,13 +161,40 @@ impl Script {
         programs.iter().map(|p| p.as_ref().err().copied()).collect()
     }
 
-    /// The outcomes of a pipeline whose last exit status is known without running it.
-    fn answered(&self, programs: &[kiln_shell::Process]) -> Option<Vec<Outcome>> {
-        let native = self.native.as_ref().filter(|_| programs.len() == 2)?;
-        let words: Vec<_> = programs.iter().map(|p| (&p.program[..], &p.argv[..])).collect();
-        let status = native.ask(&words, &env_of(&programs[0]), &programs[0].dir.path)?;
+    /// Begins a program of several.
+    fn begin_one(&self, program: &kiln_shell::Process) -> Result<Begun, Outcome> {
+        match self.on_a_thread(program) {
+            Some(done) => Ok(Begun::Thread(done)),
+            None => self.start(program).map(Begun::Process),
+        }
+    }
+
+    /// A pipeline whose last exit status is known without running it.
+    fn answered(&self, programs: &[kiln_shell::Process]) -> Option<Vec<Result<Begun, Outcome>>> {
+        let [first, second] = programs else { return None };
+        let native = self.native.as_ref().filter(|_| joined(first, second))?;
+        let words = [first, second].map(|p| (&p.program[..], &p.argv[..]));
+        let status = native.ask(&words, &env_of(first), &first.dir.path)?;
         // Only the last one's status is looked at.
-        Some(vec![Outcome::Exited(0), Outcome::Exited(status)])
+        Some(vec![Err(Outcome::Exited(0)), Err(Outcome::Exited(status))])
+    }
+
+    /// A pipeline of which it is known, without running them, what its first two programs write: only
+    /// the rest is begun.
+    fn without_head(
+        &self,
+        programs: &[kiln_shell::Process],
+    ) -> Option<Vec<Result<Begun, Outcome>>> {
+        let [first, second, third, rest @ ..] = programs else { return None };
+        let native = self.native.as_ref();
+        let native = native.filter(|_| joined(first, second) && joined(second, third))?;
+        let words = [first, second].map(|p| (&p.program[..], &p.argv[..]));
+        let lines = native.lines(&words, &env_of(first), &first.dir.path)?;
+        let mut third = third.clone();
+        third.fds[0] = Target::File(Arc::new(in_memory(&lines).ok()?.into()));
+        let mut begun = vec![Err(Outcome::Exited(0)), Err(Outcome::Exited(0))];
+        begun.extend([&third].into_iter().chain(rest).map(|program| self.begin_one(program)));
+        Some(begun)
     }
 
     /// Where the output of a program goes that is done without being started. A stream of the
@@ -352,6 +373,20 @@ pub(crate) fn in_memory(text: &[u8]) -> io::Result<File> {
     file.write_all(text)?;
     file.rewind()?;
     Ok(file)
+}
+
+/// Whether all that one program prints goes to the other, and nothing else does. Redirections may have
+/// led it elsewhere, and a program between the two may be missing because it was not found.
+fn joined(writer: &kiln_shell::Process, reader: &kiln_shell::Process) -> bool {
+    let (Target::File(out), Target::File(input)) = (&writer.fds[1], &reader.fds[0]) else {
+        return false;
+    };
+    let about =
+        |file: &OwnedFd| rustix::fs::fstat(file).ok().map(|s| (s.st_dev, s.st_ino, s.st_mode));
+    let pipe = about(out).filter(|end| rustix::fs::FileType::from_raw_mode(end.2).is_fifo());
+    // Both ends of a pipe are one file to the system. Messages of the writer could go into it, too.
+    let own = |target: &Target| matches!(target, Target::File(file) if about(file) == pipe);
+    pipe.is_some() && about(input) == pipe && !own(&writer.fds[2])
 }
 
 fn env_of(program: &kiln_shell::Process) -> Env {

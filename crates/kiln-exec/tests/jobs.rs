@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use kiln_base::{RealSys, Sys};
-use kiln_exec::{Exec, ExecHost, Output, Signals, Sink, Slots, SyncLock};
+use kiln_exec::hooks::Env;
+use kiln_exec::{Ended, Exec, ExecHost, Native, Output, Signals, Sink, Slots, SyncLock};
 use kiln_graph::{Goal, Graph, Status, Stop, Switches};
 use kiln_make::options::OutputSync;
 use kiln_make::{Make, Options};
@@ -33,6 +34,17 @@ impl Drop for Dir {
 
 /// Runs the default goal of a makefile; returns what was printed, and the exit status in brackets.
 fn run(dir: &Path, makefile: &str, slots: &Arc<Slots>, opts: Options) -> String {
+    run_with(dir, makefile, slots, opts, None)
+}
+
+/// The same; `native` does programs of lines that are run within the process.
+fn run_with(
+    dir: &Path,
+    makefile: &str,
+    slots: &Arc<Slots>,
+    opts: Options,
+    native: Option<Arc<dyn Native>>,
+) -> String {
     std::fs::write(dir.join("Makefile"), makefile).unwrap();
     let log = dir.join("log");
     let printed = Arc::new(File::options().append(true).create(true).open(&log).unwrap());
@@ -52,6 +64,8 @@ fn run(dir: &Path, makefile: &str, slots: &Arc<Slots>, opts: Options) -> String 
     let mut exec = Exec::new(Rc::clone(&output), Arc::new(Signals::none()));
     exec.set_sys(Arc::clone(&sys));
     exec.set_slots(Arc::clone(slots));
+    exec.set_shell_inside(native.is_some());
+    exec.set_native(native);
     let mut graph = Graph::new();
     graph.switches = Switches::default();
     let mut goals = || -> kiln_graph::Result<Status> {
@@ -155,4 +169,64 @@ fn only_one_job_reads_standard_input() {
         a: ; @touch a1; until test -e b1; do sleep 0.01; done\n\
         b: ; @until test -e a1; do sleep 0.01; done; cat; touch b1; echo b\n";
     assert_eq!(run(&dir.0, makefile, &three(), quiet()), "b\n[0]\n");
+}
+
+/// Answers every pipeline: that of two programs by a status, the first two of more by a line.
+struct Answers;
+
+impl Native for Answers {
+    fn takes(&self, _argv: &[Vec<u8>]) -> bool {
+        false
+    }
+    fn run(&self, _argv: &[Vec<u8>], _env: &Env, _dir: &[u8], _sink: &Sink) -> Option<Ended> {
+        None
+    }
+    fn ask(&self, _programs: &[(&[u8], &[Vec<u8>])], _env: &Env, _dir: &[u8]) -> Option<i32> {
+        Some(3)
+    }
+    fn lines(&self, programs: &[(&[u8], &[Vec<u8>]); 2], _: &Env, _: &[u8]) -> Option<Vec<u8>> {
+        let name = |i: usize| programs[i].0.to_vec();
+        Some([&b"answered "[..], &name(0), b" ", &name(1), b"\n"].concat())
+    }
+    fn instead(&self, _program: &[u8], _dir: &[u8]) -> Option<Vec<Vec<u8>>> {
+        None
+    }
+    fn names(&self) -> Vec<&'static [u8]> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn pipelines_are_answered_where_each_program_reads_what_the_one_before_it_prints() {
+    let dir = Dir::new("pipelines");
+    let printed = |line: &str| {
+        let _ = std::fs::remove_file(dir.0.join("log"));
+        let makefile = format!("all: ; @{line}; echo $$?\n");
+        let slots = Arc::new(Slots::single());
+        run_with(&dir.0, &makefile, &slots, quiet(), Some(Arc::new(Answers)))
+    };
+    let answer = "answered /bin/cat /bin/sed\n";
+    for (line, said) in [
+        ("cat Makefile | grep -q all", "3\n"),
+        ("cat Makefile | sed d | wc -l", "1\n0\n"),
+        ("cat Makefile | sed d | cat", &format!("{answer}0\n")),
+        (
+            "cat Makefile | sed d | cat | sed s/ed//",
+            &format!("{}0\n", answer.replacen("ed", "", 1)),
+        ),
+        ("cat Makefile | sed d | cat >x; cat x", &format!("{answer}0\n")),
+        // A program that is not found is no part of what is run, but still one of the line.
+        ("cat Makefile | no-such-program 2>x | grep -q all", "1\n"),
+        ("cat Makefile | no-such-program 2>x | sed d | wc -l", "0\n0\n"),
+        ("cat Makefile | sed d | no-such-program 2>x | wc -l", "0\n0\n"),
+        // Redirections lead what is printed elsewhere, or something else in.
+        ("cat Makefile >x | grep -q all", "1\n"),
+        ("cat Makefile | grep -q ^no <Makefile", "1\n"),
+        ("cat Makefile 2>&1 | grep -q ^no", "1\n"),
+        ("cat Makefile | sed d >x | wc -l", "0\n0\n"),
+        ("cat Makefile | sed d 2>&1 | wc -l", "0\n0\n"),
+        ("cat Makefile | sed d | wc -l <x", "0\n0\n"),
+    ] {
+        assert_eq!(printed(line), format!("{said}[0]\n"), "{line}");
+    }
 }

@@ -456,6 +456,30 @@ fn types_that_double_at_every_level() {
     assert!(status == 1 && world.said().contains("are too large"), "{}", world.said());
 }
 
+#[test]
+fn tables_of_abbreviations_that_overlap() {
+    // Each unit's table begins one entry behind the one before it and goes on to the end: what is read,
+    // and kept for the second unit of each, grows with the square of the file.
+    let (mut abbrev, mut info) = (Vec::new(), Vec::new());
+    for code in 1..=100_u8 {
+        let mut unit = vec![9, 0, 0, 0, 5, 0, 1, 8];
+        unit.extend_from_slice(&(abbrev.len() as u32).to_le_bytes());
+        unit.push(100);
+        info.extend_from_slice(&[unit.clone(), unit].concat());
+        abbrev.extend_from_slice(&[code, 0x11, 0, 0, 0]);
+    }
+    abbrev.push(0);
+    let object = common::Object::new(true, false, 62)
+        .section(".text", 6, &[0; 8])
+        .section(".debug_info", 0, &info)
+        .section(".debug_abbrev", 0, &abbrev)
+        .symbol(("f", 1, 0, 0, common::GLOBAL_FUNC))
+        .build();
+    let (status, world) = run_alone(&object, "m.o", "f\n");
+    let wanted = "process_module: dwarf_get_units failed: m.o: invalid abbreviation code: 100 at 0xc of .debug_info\n";
+    assert_eq!((status, world.said()), (1, format!("error: gendwarfksyms: {wanted}")));
+}
+
 /// A number generator for damage that is the same in every run.
 struct Random(u64);
 

@@ -87,6 +87,41 @@ fn texts_with_wrong_bytes() {
     }
 }
 
+/// An object of 2,000 undefined symbols, which share a name: each begins a byte behind the one before it.
+fn names_that_overlap() -> Vec<u8> {
+    let long: &'static str = "n".repeat(20_000).leak();
+    let mut object = common::Object::new(true, false, 62).symbol((long, 0, 0, 0, common::GLOBAL));
+    for _ in 0..2000 {
+        object = object.symbol(("", 0, 0, 0, common::GLOBAL));
+    }
+    let mut bytes = object.build();
+    let number = |at: usize, bytes: &[u8]| {
+        usize::try_from(u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight")))
+            .expect("small")
+    };
+    // The symbol table is the section of kind 2 in the table of headers, whose place is at 40.
+    let headers = number(40, &bytes);
+    let table = (headers..bytes.len()).step_by(64).find(|at| bytes[at + 4..at + 8] == [2, 0, 0, 0]);
+    let table = number(table.expect("a symbol table") + 24, &bytes);
+    for i in 0..2000 {
+        let at = table + 24 * (2 + i);
+        bytes[at..at + 4].copy_from_slice(&(2 + i as u32).to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn names_that_share_their_bytes_do_not_add_up() {
+    let object = names_that_overlap();
+    for flavor in Flavor::all() {
+        let mut world = World::with(&[("m.o", &object)]);
+        assert_eq!(main_as(flavor, &args("m.o"), &mut world), 1);
+        let wanted = "m.o: its names and what is to be said of them are too long\n";
+        assert!(world.said().ends_with(wanted), "{:.300}", world.said());
+        assert!(world.err.len() < 1000);
+    }
+}
+
 #[test]
 fn messages_name_the_file() {
     let whole = object(true, false, 62);

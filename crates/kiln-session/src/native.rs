@@ -274,6 +274,12 @@ impl Native for Tools {
         let on = self.on.contains(&steps::SLOW);
         on.then(|| steps::exports(programs, env, dir, &self.verdicts)).flatten()
     }
+
+    fn lines(&self, programs: &[(&[u8], &[Vec<u8>]); 2], env: &Env, dir: &[u8]) -> Option<Vec<u8>> {
+        let on = self.on.contains(&steps::SLOW);
+        on.then(|| steps::exported(programs, env, dir, &self.verdicts)).flatten()
+    }
+
     fn instead(&self, program: &[u8], dir: &[u8]) -> Option<Vec<Vec<u8>>> {
         let name = taken_program(program).filter(|name| self.on.contains(name))?;
         let at = Path::new(std::ffi::OsStr::from_bytes(dir));

@@ -82,6 +82,59 @@ fn exports_of_an_object() {
 }
 
 #[test]
+fn names_that_an_object_exports() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let (nm, sed) = (noting(dir, "nm"), noting(dir, "sed"));
+    let assemble = |source: &str, object: &str| {
+        fs::write(dir.join("x.s"), source).expect("a file");
+        let done = Command::new("as").args(["x.s", "-o", object]).current_dir(dir).status();
+        assert!(done.expect("an assembler").success());
+    };
+    let record = |name: &str| format!("__export_symbol_{name}: .long 0\n");
+    let two = format!("fn: .long 0\n{}{}", record("fn"), record("Data.1"));
+    assemble(&two, "two.o");
+    assemble("fn: .long 0\n", "none.o");
+    let strange = "\"x __export_symbol_y\": .long 0\n";
+    assemble(&format!("{}{strange}", record("fn")), "strange.o");
+    fs::write(dir.join("no.o"), b"no object").expect("a file");
+    let script = "s/.* __export_symbol_\\(.*\\)/\\1/p";
+    let lines = |tools: &Tools, object: &str, script: &str, locale: (&str, &str)| {
+        let (list, find) = (words(&[&nm, object]), words(&[&sed, "-n", script]));
+        let programs: [(&[u8], &[Vec<u8>]); 2] = [(nm.as_bytes(), &list), (sed.as_bytes(), &find)];
+        let mut env = env();
+        env.push((locale.0.into(), locale.1.into()));
+        let found = tools.lines(&programs, &env, dir.as_os_str().as_bytes());
+        found.map(|text| String::from_utf8(text).expect("a text"))
+    };
+    let c = ("LC_COLLATE", "C");
+    let own = tools(&dir.join("cache"));
+    // What both find nothing in confirms nothing.
+    assert_eq!((lines(&own, "none.o", script, c), times_run(dir)), (None, 0));
+    let names = Some("Data.1\nfn\n".to_owned());
+    for _ in 0..2 {
+        assert_eq!((lines(&own, "two.o", script, c), times_run(dir)), (names.clone(), 2));
+    }
+    assert_eq!(lines(&tools(&dir.join("cache")), "two.o", script, c), names);
+    assert_eq!(times_run(dir), 2);
+    // What would show in the listing as something else, what is no object, another script, and an
+    // order that is not that of the bytes are for the programs.
+    for object in ["strange.o", "no.o", "gone.o"] {
+        assert_eq!(lines(&own, object, script, c), None, "{object}");
+    }
+    assert_eq!(lines(&own, "two.o", "s/.* __export_symbol_//p", c), None);
+    assert_eq!(lines(&own, "two.o", script, ("LANG", "en_US.UTF-8")), None);
+    assert_eq!(lines(&own, "two.o", script, ("LC_ALL", "POSIX")), names);
+    assert_eq!(times_run(dir), 2);
+    // A program that lists something else is believed from then on.
+    fs::write(dir.join("nm"), "#!/bin/sh\necho 0 T __export_symbol_x\n").expect("a file");
+    let other = tools(&dir.join("cache"));
+    assert_eq!(lines(&other, "two.o", script, c), None);
+    fs::write(dir.join("ran"), "").expect("a file");
+    assert_eq!((lines(&other, "two.o", script, c), times_run(dir)), (None, 0));
+}
+
+#[test]
 fn lists_of_modules() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();

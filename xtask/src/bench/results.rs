@@ -15,15 +15,61 @@ use super::measure::{Cost, machine, machine_name, median, middle};
 pub struct Turn {
     /// Case, tree and step.
     pub job: String,
-    /// `GNU make`, `Kiln`, `ccache`, `floor`.
+    /// `GNU make`, `the tree's`, `Kiln`, `ccache`, `floor`.
     pub program: String,
     /// What it cost.
     pub cost: Cost,
 }
 
+/// How the table of a kind looks.
+struct Form {
+    /// The program that the others are compared with.
+    reference: &'static str,
+    /// What stands above the table.
+    about: &'static str,
+    /// The names of its columns.
+    columns: &'static str,
+    /// The cells behind the job and the program, of the turns of the reference and the program's own.
+    cells: fn(&[Cost], &[Cost]) -> String,
+}
+
+const BESIDE_MAKE: Form = Form {
+    reference: "GNU make",
+    about: "Medians; the ratio is the median of the ratios of the turns pair by pair. \
+        BENCHMARKING.md says how they are taken and what the cases are.",
+    columns: "| what | program | seconds | times as fast as GNU make | CPU s | peak MiB | processes | turns |",
+    cells: |reference, costs| {
+        let m = median(costs);
+        let pairs = reference.iter().zip(costs).map(|(a, b)| a.seconds / b.seconds);
+        format!(
+            "{:.4} | {:.2} | {:.3} | {:.1} | {:.0} | {}",
+            m.seconds,
+            middle(pairs.collect()),
+            m.cpu,
+            m.peak / 1024.0,
+            m.processes,
+            costs.len()
+        )
+    },
+};
+
+const BESIDE_TOOLS: Form = Form {
+    reference: "the tree's",
+    about: "Medians, and the ratios of the medians. BENCHMARKING.md says how they are taken.",
+    columns: "| what | program | seconds | ratio | CPU s | ratio | peak MiB |",
+    cells: |reference, costs| {
+        let (r, m) = (median(reference), median(costs));
+        // What is called within a process has no memory of its own.
+        let peak = if m.peak > 0.0 { format!("{:.1}", m.peak / 1024.0) } else { "–".to_owned() };
+        let (seconds, cpu) = (r.seconds / m.seconds, r.cpu / m.cpu);
+        format!("{:.4} | {seconds:.2} | {:.4} | {cpu:.2} | {peak}", m.seconds, m.cpu)
+    },
+};
+
 /// The figures of this machine.
 pub struct Results {
     kind: String,
+    form: Form,
     turns: Vec<Turn>,
 }
 
@@ -31,7 +77,8 @@ impl Results {
     /// Those kept so far.
     pub fn open(kind: &str) -> Self {
         let text = fs::read_to_string(file(kind, "json")).unwrap_or_default();
-        Results { kind: kind.to_owned(), turns: text.lines().filter_map(parse).collect() }
+        let form = if kind == "tools" { BESIDE_TOOLS } else { BESIDE_MAKE };
+        Results { kind: kind.to_owned(), form, turns: text.lines().filter_map(parse).collect() }
     }
 
     /// Puts the turns of a job in the place of older ones.
@@ -50,16 +97,15 @@ impl Results {
         }
         let lines: Vec<String> = self.turns.iter().map(line).collect();
         fs::write(&path, format!("[\n{}\n]\n", lines.join(",\n")))?;
-        let head = format!("# {}\n\n{}\n\n{}", self.kind, machine(), HEAD);
+        let head = format!("# {}\n\n{}\n\n{}", self.kind, machine(), self.form.about);
         fs::write(file(&self.kind, "md"), format!("{head}\n\n{}", self.table(|_| true)))
     }
 
     /// A Markdown table of the jobs that `wanted` names.
     pub fn table(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let mut out = String::from(
-            "| what | program | seconds | times as fast as GNU make | CPU s | peak MiB | processes | turns |\n\
-             |---|---|---|---|---|---|---|---|\n",
-        );
+        let columns = self.form.columns;
+        let rule = "|---".repeat(columns.matches('|').count() - 1);
+        let mut out = format!("{columns}\n{rule}|\n");
         let mut jobs: Vec<&str> = Vec::new();
         for t in self.turns.iter().filter(|t| wanted(&t.job)) {
             if !jobs.contains(&t.job.as_str()) {
@@ -77,30 +123,15 @@ impl Results {
                 let mine = self.turns.iter().filter(|t| t.job == job && t.program == program);
                 mine.map(|t| t.cost).collect()
             };
-            let reference = of("GNU make");
+            let reference = of(self.form.reference);
             for program in programs {
-                let costs = of(program);
-                let m = median(&costs);
-                let pairs = reference.iter().zip(&costs).map(|(a, b)| a.seconds / b.seconds);
-                let ratio = middle(pairs.collect());
-                let _ = writeln!(
-                    out,
-                    "| {job} | {program} | {:.4} | {ratio:.2} | {:.3} | {:.1} | {:.0} | {} |",
-                    m.seconds,
-                    m.cpu,
-                    m.peak / 1024.0,
-                    m.processes,
-                    costs.len()
-                );
+                let cells = (self.form.cells)(&reference, &of(program));
+                let _ = writeln!(out, "| {job} | {program} | {cells} |");
             }
         }
         out
     }
 }
-
-/// What stands above the table.
-const HEAD: &str = "Medians; the ratio is the median of the ratios of the turns pair by pair. \
-    BENCHMARKING.md says how they are taken and what the cases are.";
 
 fn file(kind: &str, ending: &str) -> PathBuf {
     repository().join("benches/results").join(machine_name()).join(format!("{kind}.{ending}"))
@@ -149,5 +180,26 @@ mod tests {
         assert_eq!((back.job.as_str(), back.program.as_str()), ("hello 6.12, no-op", "GNU make"));
         assert!((back.cost.seconds - 1.5).abs() < 1e-9 && (back.cost.peak - 2048.0).abs() < 1e-9);
         assert!(parse("[").is_none());
+    }
+
+    #[test]
+    fn tables_of_both_forms() {
+        let turn = |program: &str, seconds, cpu, peak| {
+            let cost = Cost { seconds, cpu, peak, processes: 2.0 };
+            Turn { job: "x".into(), program: program.into(), cost }
+        };
+        let table = |form, turns| Results { kind: "x".into(), form, turns }.table(|_| true);
+        let tools = vec![turn("the tree's", 0.5, 0.25, 2048.0), turn("Kiln", 0.125, 0.125, 0.0)];
+        let wanted = "| what | program | seconds | ratio | CPU s | ratio | peak MiB |\n\
+            |---|---|---|---|---|---|---|\n\
+            | x | the tree's | 0.5000 | 1.00 | 0.2500 | 1.00 | 2.0 |\n\
+            | x | Kiln | 0.1250 | 4.00 | 0.1250 | 2.00 | – |\n";
+        assert_eq!(table(BESIDE_TOOLS, tools), wanted);
+        let make = vec![turn("GNU make", 0.5, 0.25, 2048.0), turn("Kiln", 0.125, 0.125, 1024.0)];
+        let wanted = "| what | program | seconds | times as fast as GNU make | CPU s | peak MiB \
+            | processes | turns |\n|---|---|---|---|---|---|---|---|\n\
+            | x | GNU make | 0.5000 | 1.00 | 0.250 | 2.0 | 2 | 1 |\n\
+            | x | Kiln | 0.1250 | 4.00 | 0.125 | 1.0 | 2 | 1 |\n";
+        assert_eq!(table(BESIDE_MAKE, make), wanted);
     }
 }

@@ -3,7 +3,7 @@
 //! The CRC sums a text of the symbol's type with every type in it written out, so that it changes when
 //! the binary interface does; unlike genksyms it reads what the compiler made of the source, and so
 //! serves Rust as well as C. The phases are the files: `object` finds the sections and applies their
-//! relocations (`reloc`), `reader` reads the debugging entries into a table (`dies`), `symbols` holds the
+//! relocations (`reloc`), `reader` reads the debugging entries into a table (`dies`; `abbrevs` is how they are packed), `symbols` holds the
 //! exported symbols, `scan` finds their entries, `walk` and `shapes` make the texts (`kabi` and `rules`
 //! where a distribution keeps an interface stable) in a map (`entries`), `types` collects the named
 //! types, `versions` sums.
@@ -12,6 +12,7 @@
 //! Source of the behaviour: `scripts/gendwarfksyms` of Linux 7.2 with elfutils 0.188, and the program
 //! itself. It does not know where objects come from, nor what is done with the CRCs.
 
+mod abbrevs;
 mod dies;
 mod entries;
 mod kabi;

@@ -6,12 +6,12 @@
 //! Source: DWARF 5 chapters 2 and 7. It does not know what is looked for in the table.
 
 use gimli::{
-    AbbreviationsCache, AbbreviationsCacheStrategy, AttributeValue, DebugAbbrev, DebugInfo,
-    DebugStrOffsets, DebugTypes, EndianSlice, EntriesRaw, RunTimeEndian, UnitHeader, UnitType,
-    constants as dw,
+    AttributeValue, DebugInfo, DebugStrOffsets, DebugTypes, EndianSlice, EntriesRaw, RunTimeEndian,
+    UnitHeader, UnitType, constants as dw,
 };
 use rustc_hash::FxHashMap;
 
+use super::abbrevs::Tables;
 use super::dies::{Die, Dies, From, Index, NONE, Unit, pack};
 use super::object::Sections;
 use super::report::Fault;
@@ -132,24 +132,27 @@ impl<'a> Pass<'a, '_> {
     fn run(&mut self) -> Result<(), Fault> {
         let sections = self.out.sections;
         let endian = self.out.endian;
-        let abbrevs = DebugAbbrev::from(EndianSlice::new(&sections.abbrev, endian));
         let info = DebugInfo::from(EndianSlice::new(&sections.info, endian));
         let types = DebugTypes::from(EndianSlice::new(&sections.types, endian));
-        let mut cache = AbbreviationsCache::new();
-        cache.populate(AbbreviationsCacheStrategy::Duplicates, &abbrevs, info.units());
+        // Damage among the units is told of below.
+        let (mut known, mut others) = (info.units(), types.units());
+        let starts = std::iter::from_fn(|| known.next().ok().flatten())
+            .chain(std::iter::from_fn(|| others.next().ok().flatten()))
+            .map(|header| header.debug_abbrev_offset());
+        let mut tables = Tables::new(EndianSlice::new(&sections.abbrev, endian), starts);
         let mut units = info.units();
         loop {
             let done = self.out.units.last().map_or(0, |unit| unit.end as usize);
             let failed = |error: gimli::Error| broken(self.file, &error.to_string(), done);
             let Some(header) = units.next().map_err(failed)? else { break };
-            let table = cache.get(&abbrevs, header.debug_abbrev_offset()).map_err(failed)?;
+            let table = tables.get(header.debug_abbrev_offset()).map_err(failed)?;
             self.unit(header, &table, 0, true)?;
         }
         let mut units = types.units();
         loop {
             let failed = |error: gimli::Error| broken(self.file, &error.to_string(), 0);
             let Some(header) = units.next().map_err(failed)? else { break };
-            let table = cache.get(&abbrevs, header.debug_abbrev_offset()).map_err(failed)?;
+            let table = tables.get(header.debug_abbrev_offset()).map_err(failed)?;
             self.unit(header, &table, sections.info.len(), false)?;
         }
         for (slot, signature) in std::mem::take(&mut self.waiting) {

@@ -79,7 +79,8 @@ pub fn run(text: &[u8], flavor: Flavor, settings: &Settings) -> Output {
         let err = b"genksyms: the input is too large\n".to_vec();
         return Output { err, status: 1, ..Output::default() };
     }
-    let mut symbols = Symbols::new(reserved(flavor), !flavor.declarators_hide_types);
+    let size = text.len() + settings.reference.len();
+    let mut symbols = Symbols::new(reserved(flavor), !flavor.declarators_hide_types, size);
     if let Err(message) = reference::read(&settings.reference, &mut symbols, &mut report) {
         report.text(&message);
         return Output { err: report.err, status: 1, ..Output::default() };

@@ -44,11 +44,12 @@ struct Piece {
     reference: Option<Token>,
 }
 
-/// More recorded tokens than any kernel source makes: beyond this the input is given up.
-const MOST_TOKENS: usize = 1 << 28;
-
-/// The same for the text of all definitions that are summed.
-const MOST_TEXT: usize = 1 << 30;
+/// How many tokens are recorded, and how many bytes of text summed, of an input of `size` bytes before it
+/// is given up. No source comes near: it has fewer tokens than bytes. But each constant of an enum repeats the
+/// expression that stands before it.
+fn most(size: usize) -> (usize, usize) {
+    ((1 << 28).min((1 << 20) + 64 * size), (1 << 30).min((1 << 22) + 256 * size))
+}
 
 /// The symbol table and all that is written from it.
 pub struct Symbols {
@@ -69,14 +70,17 @@ pub struct Symbols {
     /// References are counted as enumeration constants too (before 6.14).
     references_count: bool,
     unknown: NameId,
+    most_tokens: usize,
+    most_text: usize,
 }
 
 /// The tokens `{ UNKNOWN }` of a tag that was never defined.
 const UNKNOWN: &[u8] = b"UNKNOWN";
 
 impl Symbols {
-    /// An empty table over `names`.
-    pub fn new(mut names: Names, references_count: bool) -> Self {
+    /// An empty table over `names`, for an input of `size` bytes.
+    pub fn new(mut names: Names, references_count: bool, size: usize) -> Self {
+        let (most_tokens, most_text) = most(size);
         let unknown = names.intern(UNKNOWN);
         Symbols {
             names,
@@ -91,6 +95,8 @@ impl Symbols {
             enum_expr: None,
             references_count,
             unknown,
+            most_tokens,
+            most_text,
         }
     }
 
@@ -229,7 +235,7 @@ impl Symbols {
         let defn = match defn {
             Some(defn) => {
                 let start = self.tokens.len();
-                if start + defn.len() > MOST_TOKENS {
+                if start + defn.len() > self.most_tokens {
                     report.give_up();
                     return None;
                 }
@@ -468,7 +474,7 @@ impl Symbols {
         if let Some(range) = self.symbols[id as usize].pieces {
             return range;
         }
-        if self.text.len() > MOST_TEXT {
+        if self.text.len() > self.most_text {
             report.give_up();
             return (0, 0);
         }

@@ -204,6 +204,18 @@ fn too_deep_a_declarator_is_refused_as_by_bison() {
 }
 
 #[test]
+fn expressions_that_are_repeated_do_not_add_up() {
+    // Each constant repeats the expression: 16 million tokens of 20,000 bytes.
+    let names: String = (0..4000).map(|i| format!(",c{i}")).collect();
+    let text = format!("enum e {{ a = {}1 {names} }};\n", "1+".repeat(2000));
+    for flavor in ALL {
+        let run = full(&text, flavor, "", false);
+        assert!(words(&run.err).ends_with("<stdin>:1: the definitions are too large\n"));
+        assert_eq!(run.status, 1);
+    }
+}
+
+#[test]
 fn quotes_without_an_end_take_linear_time() {
     // Quadratic time would be noticed as a test that does not end.
     for text in ["\\\"", "\"\\\\", "'\\\"", "L\"\\'", "\"\\\n", "\\\"\\\\\""] {

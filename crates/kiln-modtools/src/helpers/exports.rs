@@ -45,13 +45,21 @@ pub fn exports_anything(path: &[u8], content: Vec<u8>, mark: Mark) -> Option<boo
     })
 }
 
-/// The names that an object exports by records, sorted as `nm` sorts in the C locale.
+/// The names that an object exports by records, sorted as `nm` sorts in the C locale
+/// (`nm | sed -n 's/.* __export_symbol_\(.*\)/\1/p'`, 6.12 and later).
+///
+/// Nothing is given for an object with a name that the listing would not show as one plain word.
 #[must_use]
 pub fn exported_names(content: Vec<u8>) -> Option<Vec<Vec<u8>>> {
     let elf = Elf::parse(content).ok()?;
-    let names = listed(&elf)
-        .filter_map(|symbol| elf.symbol_name(&symbol).strip_prefix(RECORD).map(<[u8]>::to_vec));
-    let mut names: Vec<Vec<u8>> = names.collect();
+    let mut names = Vec::new();
+    for symbol in listed(&elf) {
+        let name = elf.symbol_name(&symbol);
+        if !name.iter().all(u8::is_ascii_graphic) {
+            return None;
+        }
+        names.extend(name.strip_prefix(RECORD).map(<[u8]>::to_vec));
+    }
     names.sort_unstable();
     Some(names)
 }

@@ -46,9 +46,9 @@ impl Run<'_> {
         if !is_vmlinux {
             self.read_tags(id, path, &elf, &tags);
         }
-        self.walk_symbols(id, &mut elf)?;
+        self.walk_symbols(id, path, &mut elf)?;
         if self.flavor.exports != Exports::Records {
-            self.second_walk(id, &mut elf)?;
+            self.second_walk(id, path, &elf)?;
         }
         self.check_sections(id, path, &elf)?;
         if !is_vmlinux && (self.options.all_srcversions || tags.find(&elf, b"version").is_some()) {
@@ -90,6 +90,7 @@ impl Run<'_> {
             }
         };
         let size = file.len();
+        self.begin_object(size);
         let elf = match Elf::open(file) {
             Ok(elf) => elf,
             Err(elf::Error::NotElf) => return Ok(None),
@@ -176,9 +177,10 @@ impl Run<'_> {
         }
     }
 
-    fn walk_symbols(&mut self, id: u32, elf: &mut Elf) -> Result<(), Exit> {
+    fn walk_symbols(&mut self, id: u32, path: &[u8], elf: &mut Elf) -> Result<(), Exit> {
         for index in 0..elf.symbol_count() {
             let Some(symbol) = elf.symbol(index) else { break };
+            self.take_room(path, elf.symbol_name(&symbol).len())?;
             cut_suffix(elf, &symbol);
             self.take_symbol(id, elf, &symbol);
             self.take_device_table(id, elf, &symbol)?;
@@ -269,12 +271,13 @@ impl Run<'_> {
     }
 
     /// Namespaces and CRCs that lie in the object beside the exports, and who is visible.
-    fn second_walk(&mut self, id: u32, elf: &mut Elf) -> Result<(), Exit> {
+    fn second_walk(&mut self, id: u32, path: &[u8], elf: &Elf) -> Result<(), Exit> {
         let crcs_in_object = self.flavor.crcs == Crcs::Symbols;
         for symbol in elf.symbols() {
             let name = elf.symbol_name(&symbol);
             if let Some(exported) = name.strip_prefix(b"__kstrtabns_") {
                 let namespace = elf.offset_of(&symbol).map_or(&b""[..], |at| elf.text(at));
+                self.take_room(path, namespace.len())?;
                 match self.symbols.find(&self.texts, exported) {
                     Some(found) => {
                         let namespace = self.texts.keep(namespace);

@@ -39,6 +39,8 @@ pub(super) struct Run<'h> {
     pub(super) mismatches: u32,
     /// The `.cmd` file that was read last, and its content.
     pub(super) last_command: Option<(Vec<u8>, Vec<u8>)>,
+    /// Bytes of names and messages that may still come of the object that is being read.
+    pub(super) room: u64,
     /// Size of an exception table entry, as 5.10 finds it out from the table's second relocation.
     pub(super) extable_entry: u64,
 }
@@ -60,6 +62,7 @@ impl<'h> Run<'h> {
             undefined: 0,
             mismatches: 0,
             last_command: None,
+            room: u64::MAX,
             extable_entry: 0,
         }
     }
@@ -228,6 +231,7 @@ impl<'h> Run<'h> {
             line.extend_from_slice(b": ");
         }
         line.extend_from_slice(text);
+        self.room = self.room.saturating_sub(line.len() as u64);
         self.host.stderr(&line);
     }
 
@@ -261,6 +265,21 @@ impl<'h> Run<'h> {
     pub(super) fn broken(&mut self, path: &[u8], what: &str) -> Exit {
         let text = cat![path, ": ", what, "\n"];
         self.fatal(None, &text)
+    }
+
+    /// Gives an object of this size its room. What is said and kept of a sound one is a few times its
+    /// size; names that share their bytes could be without measure.
+    pub(super) fn begin_object(&mut self, size: u64) {
+        self.room = (1 << 20) + size.saturating_mul(64);
+    }
+
+    /// Takes room for a name of the object, or ends the run if there is none.
+    pub(super) fn take_room(&mut self, path: &[u8], bytes: usize) -> Result<(), Exit> {
+        self.room = self.room.saturating_sub(bytes as u64);
+        if self.room > 0 {
+            return Ok(());
+        }
+        Err(self.broken(path, "its names and what is to be said of them are too long"))
     }
 
     // Reading and writing.

@@ -1,6 +1,8 @@
 //! The steps that kbuild takes with several small programs for one question: does this object export
 //! anything, are two modules called the same, is something exported that nobody can see.
 //!
+//! One step gives more than yes or no: the names that an object exports, which gendwarfksyms is fed.
+//!
 //! Each is asked of the real programs first, and Kiln's own look at the same files has to come to the
 //! same answer. An answer that was never seen confirmed for these very programs is not given; and only
 //! the answers that leave nothing behind are: what prints something is left to the programs.
@@ -34,10 +36,24 @@ fn base_name(path: &[u8]) -> &[u8] {
 
 /// Runs a program to its end.
 fn real(argv: &[&[u8]], env: &Env, dir: &[u8]) -> Option<Ran> {
+    real_with(argv, env, dir, b"")
+}
+
+/// The same with a text on its standard input.
+fn real_with(argv: &[&[u8]], env: &Env, dir: &[u8], input: &[u8]) -> Option<Ran> {
     let os = |b: &[u8]| OsString::from_vec(b.to_vec());
     let words: Vec<OsString> = argv.iter().map(|w| os(w)).collect();
     let env: Vec<_> = env.iter().map(|(n, v)| (os(n), os(v))).collect();
-    program::run(&words, Environment::Only(&env), Path::new(&os(dir)), None).ok()
+    program::run_with(&words, Environment::Only(&env), Path::new(&os(dir)), None, input).ok()
+}
+
+/// The words of a command, with the file that it was found at as the first.
+fn found_at<'a>(program: &'a [u8], argv: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
+    [program].into_iter().chain(argv.iter().skip(1).map(Vec::as_slice)).collect()
+}
+
+fn is_nm(word: &[u8]) -> bool {
+    base_name(word) == b"nm" || word.ends_with(b"-nm")
 }
 
 /// What the programs of a pipeline ask an object: the object, and the mark that is looked for.
@@ -47,13 +63,11 @@ fn question<'a>(first: &'a [Vec<u8>], second: &[Vec<u8>]) -> Option<(&'a [u8], M
         return None;
     }
     let (object, mark) = match first {
-        [nm, object] if base_name(nm) == b"nm" || nm.ends_with(b"-nm") => {
-            match pattern.as_slice() {
-                b"__ksymtab" => (object, Mark::KsymtabSymbol),
-                b" __export_symbol_" => (object, Mark::ExportRecord),
-                _ => return None,
-            }
-        }
+        [nm, object] if is_nm(nm) => match pattern.as_slice() {
+            b"__ksymtab" => (object, Mark::KsymtabSymbol),
+            b" __export_symbol_" => (object, Mark::ExportRecord),
+            _ => return None,
+        },
         [objdump, headers, object]
             if (base_name(objdump) == b"objdump" || objdump.ends_with(b"-objdump"))
                 && headers == b"-h"
@@ -85,15 +99,62 @@ pub(super) fn exports(
         Some(Verdict::Same) => Some(answer),
         Some(_) => None,
         None => {
-            let mut argv: Vec<&[u8]> = first.iter().map(Vec::as_slice).collect();
-            argv[0] = lister;
-            let ran = real(&argv, env, dir)?;
+            let ran = real(&found_at(lister, first), env, dir)?;
             // The patterns are plain text.
             let found = memchr::memmem::find(&ran.stdout, &pattern).is_some();
             let theirs = i32::from(!found);
             let same = ran.status == Some(0) && theirs == answer;
             verdicts.keep(identity, if same { Verdict::Same } else { Verdict::Differs });
             Some(theirs)
+        }
+    }
+}
+
+/// What takes the names out of a listing.
+const EXPORTED: &[u8] = br"s/.* __export_symbol_\(.*\)/\1/p";
+
+/// Whether names are sorted by their bytes, as kbuild asks for.
+fn sorts_bytes(env: &Env) -> bool {
+    let value = |name: &[u8]| {
+        let set = |(n, v): &&(Vec<u8>, Vec<u8>)| n == name && !v.is_empty();
+        env.iter().find(set).map(|(_, v)| v.as_slice())
+    };
+    let locale = value(b"LC_ALL").or_else(|| value(b"LC_COLLATE")).or_else(|| value(b"LANG"));
+    matches!(locale, None | Some(b"C" | b"POSIX"))
+}
+
+/// `nm OBJECT | sed -n 's/.* __export_symbol_\(.*\)/\1/p'`: what it prints, without running it where
+/// both programs were seen to print what Kiln finds.
+pub(super) fn exported(
+    [(lister, first), (sed, second)]: &[(&[u8], &[Vec<u8>]); 2],
+    env: &Env,
+    dir: &[u8],
+    verdicts: &Verdicts,
+) -> Option<Vec<u8>> {
+    let ([nm, object], [filter, quiet, script]) = (*first, *second) else { return None };
+    let known = is_nm(nm) && base_name(filter) == b"sed" && quiet == b"-n" && script == EXPORTED;
+    if !known || object.starts_with(b"-") || !sorts_bytes(env) {
+        return None;
+    }
+    let names = helpers::exported_names(fs::read(path_of(dir, object)).ok()?)?;
+    // Two that find nothing agree about nothing, and then nm may have something to say.
+    if names.is_empty() {
+        return None;
+    }
+    let answer: Vec<u8> = names.iter().flat_map(|name| [name, &b"\n"[..]].concat()).collect();
+    let files = [path_of(dir, lister), path_of(dir, sed)];
+    let identity = verdicts::step(&[&files[0], &files[1]], &[script])?;
+    match verdicts.of(identity) {
+        Some(Verdict::Same) => Some(answer),
+        Some(_) => None,
+        None => {
+            let listing = real(&found_at(lister, first), env, dir)?;
+            let ran = real_with(&found_at(sed, second), env, dir, &listing.stdout)?;
+            let well = |ran: &Ran| ran.status == Some(0) && ran.stderr.is_empty();
+            let same = well(&listing) && well(&ran) && ran.stdout == answer;
+            verdicts.keep(identity, if same { Verdict::Same } else { Verdict::Differs });
+            // What was said to standard error is said when they run again.
+            same.then_some(answer)
         }
     }
 }

@@ -168,11 +168,12 @@ impl Run<'_> {
             if records {
                 let to = elf.section_name_of(number);
                 let reference = Reference { from_number, from, offset, symbol, to, address };
-                self.take_export_record(object, &reference);
+                self.take_export_record(object, &reference)?;
             } else if let Some(check) = object.check_for(mask, number) {
                 let to = elf.section_name_of(number);
                 let reference = Reference { from_number, from, offset, symbol, to, address };
                 self.take_mismatch(object, check, &reference)?;
+                self.take_room(&object.shown, 0)?;
             }
         }
         Ok(())
@@ -210,19 +211,24 @@ impl Run<'_> {
     }
 
     /// Takes an export that a record in `.export_symbol` states.
-    fn take_export_record(&mut self, object: &Object<'_>, reference: &Reference<'_>) {
+    fn take_export_record(
+        &mut self,
+        object: &Object<'_>,
+        reference: &Reference<'_>,
+    ) -> Result<(), Exit> {
         const PREFIX: &[u8] = b"__export_symbol_";
         let elf = object.elf;
         let label = object.symbol_before(reference.offset, object.export_section);
         let label_name = label.as_ref().map_or(&b""[..], |label| elf.symbol_name(label));
+        self.take_room(&object.shown, label_name.len())?;
         let (Some(exported), Some(label)) = (label_name.strip_prefix(PREFIX), label) else {
             let text = cat![".export_symbol section contains strange symbol '", label_name, "'\n"];
             self.record_error(object, &text);
-            return;
+            return Ok(());
         };
         if !reference.symbol.is_visible() {
             self.record_error(object, &cat!["local symbol '", exported, "' was exported\n"]);
-            return;
+            return Ok(());
         }
         let name = elf.symbol_name(&reference.symbol);
         if name != exported {
@@ -232,7 +238,7 @@ impl Run<'_> {
                 "', but it does not seem to be an export symbol\n",
             ];
             self.record_error(object, &text);
-            return;
+            return Ok(());
         }
         let at = elf.offset_of(&label).unwrap_or(u64::MAX);
         let license = elf.text(at);
@@ -242,10 +248,11 @@ impl Run<'_> {
             other => {
                 let text = cat!["unknown license '", other, "' was specified for '", name, "'\n"];
                 self.record_error(object, &text);
-                return;
+                return Ok(());
             }
         };
         let namespace = elf.text(at.wrapping_add(license.len() as u64 + 1));
+        self.take_room(&object.shown, namespace.len())?;
         let text = self.texts.keep(name);
         let id = self.add_export(text, object.module, class);
         let namespace = self.texts.keep(namespace);
@@ -269,6 +276,7 @@ impl Run<'_> {
                 break;
             }
         }
+        Ok(())
     }
 
     fn record_error(&mut self, object: &Object<'_>, text: &[u8]) {

@@ -123,6 +123,13 @@ fn the_longest_is_begun_first_once_it_is_known() {
     assert_eq!(place.build(&["-j2"], ""), WRITTEN);
     assert!(is_ahead(&place.build(&["-j2"], "")));
 
+    // Nor are the makefiles, where something is made that is not. (What stands elsewhere is another rule.)
+    let before = fs::read_to_string(&build).unwrap();
+    let more = ".DEFAULT_GOAL := all\nall: $(M)/new $(M)/m\n$(M)/new: ; echo > $@\n";
+    fs::write(&build, format!("{before}{more}")).unwrap();
+    assert_eq!(place.build(&["-j2"], ""), WRITTEN);
+    fs::write(&build, before).unwrap();
+
     // Damage is nothing that is known, and does not last.
     for entry in fs::read_dir(place.durations()).unwrap() {
         fs::write(entry.unwrap().path(), "KILNDUR1").unwrap();

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -72,7 +72,7 @@ impl Exports {
     }
 
     /// What was read of this very file.
-    pub(crate) fn take(&self, file: &PathBuf) -> Option<Ahead> {
+    pub(crate) fn take(&self, file: &Path) -> Option<Ahead> {
         let state = std::mem::replace(
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
             State::Over,

@@ -318,6 +318,7 @@ fn what_was_read_ahead_makes_no_difference() {
         ("K", "6.12", "6.12", "-M -m -e -i K -o out m.o"),
         ("K", "6.12", "6.12", "-M -m -e -i K -i L -o out m.o"),
         ("K", "6.12", "6.12", "-M -m -i K -i L -o out m.o"),
+        ("K", "7.2", "7.2", "-M -m -b -e -i K -i L -o out m.o"),
         ("T", "6.12", "6.12", "-M -m -i T -o out m.o"),
         ("O", "5.10", "6.12", "-M -m -e -i O -o out m.o"),
         ("K", "6.12", "5.10", "-m -e -i K -o out m.o"),

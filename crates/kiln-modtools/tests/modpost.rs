@@ -290,38 +290,55 @@ fn a_dump_that_is_none() {
 #[test]
 fn what_was_read_ahead_makes_no_difference() {
     let object = user(GOOD);
-    // A second list exports again what the first one does.
-    let again = b"0x00005678\tprintk\tother\tEXPORT_SYMBOL\t\n";
+    // A second list exports again what the first one does, in a module of the same name too.
+    let again = b"0x00005678\tprintk\tother\tEXPORT_SYMBOL\t\n\
+        0x89abcdef\tgpl_fn\tdrivers/a/b\tEXPORT_SYMBOL_GPL\tNS\n";
+    // Only a run for the kernel's own modules minds this.
+    let twice = b"0x00000001\tx\tdrivers/a\tEXPORT_SYMBOL\t\n\
+        0x00000001\tx\tdrivers/b\tEXPORT_SYMBOL\t\n";
+    // The older programs know this class.
+    let old = b"0x00001234\tprintk\tvmlinux\tEXPORT_UNUSED_SYMBOL\t\n";
     let files: &[(&str, &[u8])] = &[
         ("m.o", &object),
         ("K", SYMVERS),
         ("L", again),
+        ("T", twice),
+        ("O", old),
         ("m.mod", b"m.o\n"),
         (".m.o.cmd", b""),
-        ("include/config/kernel.release", b"6.12.1\n"),
     ];
-    for words in
-        ["-M -m -e -i K -o out m.o", "-M -m -e -i K -i L -o out m.o", "-M -m -i K -i L m.o"]
-    {
-        let (status, read) = run("6.12", words, files);
+    let ahead = |world: &mut World, release: &str, list: &str| {
+        world.env.insert(b"KILN_KERNEL".to_vec(), release.into());
+        let read = read_ahead(list.as_bytes(), world);
+        world.env.clear();
+        assert_eq!(world.said(), "", "{list}");
+        read.expect("a list")
+    };
+    for (list, read_for, release, words) in [
+        ("K", "6.12", "6.12", "-M -m -e -i K -o out m.o"),
+        ("K", "6.12", "6.12", "-M -m -e -i K -i L -o out m.o"),
+        ("K", "6.12", "6.12", "-M -m -i K -i L -o out m.o"),
+        ("K", "7.2", "7.2", "-M -m -b -e -i K -i L -o out m.o"),
+        ("T", "6.12", "6.12", "-M -m -i T -o out m.o"),
+        ("O", "5.10", "6.12", "-M -m -e -i O -o out m.o"),
+        ("K", "6.12", "5.10", "-m -e -i K -o out m.o"),
+    ] {
+        let (status, read) = run(release, words, files);
         let mut world = World::with(files);
-        world.ahead = read_ahead(b"K", &mut world);
-        assert!(world.ahead.is_some());
-        // The list itself is no longer looked at, but by a run that is not for external modules.
-        if words.contains("-e") {
-            world.files.remove(&b"K"[..]);
-        }
-        assert_eq!(main_as(flavor("6.12"), &args(words), &mut world), status, "{words}");
-        world.files.insert(b"K".to_vec(), SYMVERS.to_vec());
-        assert_eq!((world.said(), &world.files), (read.said(), &read.files), "{words}");
+        world.ahead = Some(ahead(&mut world, read_for, list));
+        // Where it is of use, the list itself is no longer looked at.
+        let of_use = read_for == release && words.contains("-e");
+        let whole = if of_use { world.files.remove(list.as_bytes()) } else { None };
+        let got = main_as(flavor(release), &args(words), &mut world);
+        world.files.extend(whole.map(|text| (list.as_bytes().to_vec(), text)));
+        assert_eq!(
+            (got, world.said(), &world.files),
+            (status, read.said(), &read.files),
+            "{words}"
+        );
     }
-    // Of another kernel, or of a list that there is something to say about.
-    let mut world = World::with(files);
-    world.ahead = read_ahead(b"K", &mut world);
-    let status = main_as(flavor("6.1"), &args("-m -e -i K -o out m.o"), &mut world);
-    let (other, read) = run("6.1", "-m -e -i K -o out m.o", files);
-    assert_eq!((status, world.said(), world.files), (other, read.said(), read.files));
-    let mut world = World::with(&[("K", b"no list"), files[5]]);
+    let mut world = World::with(&[("K", b"no list")]);
+    world.env.insert(b"KILN_KERNEL".to_vec(), b"6.12".to_vec());
     assert!(read_ahead(b"K", &mut world).is_none());
     assert!(read_ahead(b"absent", &mut world).is_none());
     assert_ne!(world.said(), "");

@@ -139,9 +139,14 @@ impl Kept {
         match &self.outcome {
             Outcome::Nothing => Some("it was not watched".to_owned()),
             Outcome::Opaque(opaque) => Some(opaque.to_string()),
-            Outcome::Deed(deed) => self
-                .changed(deed)
-                .map(|path| format!("{} is not as it was", String::from_utf8_lossy(&path))),
+            Outcome::Deed(deed) => self.changed(deed).map(|path| {
+                let name = String::from_utf8_lossy(&path);
+                match deed.made.iter().any(|m| m.left == Left::Removed && m.path == path) {
+                    // Where it has been carried out, it is gone.
+                    true => format!("{name}, which it takes away, is to be made first"),
+                    false => format!("{name} is not as it was"),
+                }
+            }),
         }
     }
 

@@ -177,14 +177,21 @@ fn a_copy_that_is_gone_is_made_anew() {
     after_copying(|t| drop(t.write("work/out", "one\n")), false);
     after_copying(|t| fs::create_dir(t.path("work/out")).unwrap(), false);
     after_copying(|t| std::os::unix::fs::symlink("more", t.path("work/out")).unwrap(), false);
-    if rustix::process::geteuid().is_root() {
-        // A directory that hands on its group.
-        let hand_on = |t: &Temp| {
-            std::os::unix::fs::chown(t.path("work"), None, Some(65534)).unwrap();
-            fs::set_permissions(t.path("work"), fs::Permissions::from_mode(0o2755)).unwrap();
-        };
-        after_copying(hand_on, false);
-    }
+}
+
+/// A directory that hands on its group is given to another.
+#[test]
+fn a_copy_that_would_be_anothers_is_not_made() {
+    let Some(temp) = world().filter(|_| rustix::process::geteuid().is_root()) else { return };
+    let work = temp.path("work");
+    fs::set_permissions(&work, fs::Permissions::from_mode(0o2755)).unwrap();
+    learn(&temp, &["cp in out"]).unwrap();
+    fs::remove_file(temp.path("work/out")).unwrap();
+    std::os::unix::fs::chown(&work, None, Some(65534)).unwrap();
+    assert!(!answered(&temp));
+    assert!(!temp.path("work/out").exists());
+    std::os::unix::fs::chown(&work, None, Some(0)).unwrap();
+    assert!(answered(&temp));
 }
 
 #[test]

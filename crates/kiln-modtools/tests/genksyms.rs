@@ -27,10 +27,10 @@ fn text(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string().replace("\\n", "\n")
 }
 
-/// The installed programs with their releases. `KILN_GENKSYMS_TREES` adds directories to look in.
-fn originals() -> Vec<(&'static str, PathBuf)> {
-    let more = std::env::var("KILN_GENKSYMS_TREES").unwrap_or_default();
-    common::programs(&more, "scripts/genksyms/genksyms")
+/// The installed programs with their releases.
+fn originals() -> Vec<(String, PathBuf)> {
+    let programs = common::programs("scripts/genksyms/genksyms").into_iter();
+    programs.map(|(release, program)| (release.to_string(), program)).collect()
 }
 
 fn original(program: &Path, args: &[&str], input: &[u8], reference: &[u8]) -> Left {
@@ -94,7 +94,7 @@ fn same(args: &[&str], input: &str, reference: &str) {
             let _ = writeln!(io::stderr(), "skipped: the original of {release} dies of:\n{input}");
             continue;
         }
-        let right = ours(release, args, input.as_bytes(), reference.as_bytes());
+        let right = ours(&release, args, input.as_bytes(), reference.as_bytes());
         assert_eq!(left, right, "Linux {release}, options {args:?}, text:\n{input}");
     }
 }

@@ -48,7 +48,7 @@ fn ours(dir: &Path, env: &[(&str, &str)], words: &str) -> (i32, World) {
 /// The sign-file programs of the trees that are installed here and can run.
 fn programs() -> Vec<PathBuf> {
     let runs = |p: &PathBuf| Command::new(p).stderr(Stdio::null()).status().is_ok();
-    common::programs("", "scripts/sign-file").into_iter().map(|(_, p)| p).filter(runs).collect()
+    common::programs("scripts/sign-file").into_iter().map(|(_, p)| p).filter(runs).collect()
 }
 
 fn skipped(what: &str) {

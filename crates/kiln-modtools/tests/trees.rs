@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::Tree;
 use kiln_modtools::kernel::Release;
 use kiln_modtools::{Host, fixdep, helpers, modpost};
 use std::collections::BTreeMap;
@@ -47,25 +48,13 @@ impl Host for Below {
     }
 }
 
-/// An installed header tree.
-struct Tree {
-    path: PathBuf,
-    release: Release,
-}
-
 /// Header trees whose release has a row, or none, which is said.
 fn trees(case: &str) -> Vec<Tree> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/usr/src").into_iter().flatten().flatten() {
-        let path = entry.path();
-        let release = std::fs::read(path.join("include/config/kernel.release")).ok();
-        if let Some(release) = release.as_deref().and_then(Release::parse)
-            && path.join("scripts/mod/modpost").exists()
-            && modpost::Flavor::for_release(release).is_some()
-        {
-            found.push(Tree { path, release });
-        }
-    }
+    let mut found = common::trees();
+    found.retain(|tree| {
+        tree.path.join("scripts/mod/modpost").exists()
+            && modpost::Flavor::for_release(tree.release).is_some()
+    });
     if found.is_empty() {
         skip(case, "no kernel header tree under /usr/src");
     }

@@ -5,6 +5,7 @@ pub mod dwarf;
 pub mod subject;
 
 use kiln_modtools::Host;
+use kiln_modtools::kernel::Release;
 use kiln_modtools::modpost::Ahead;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -69,26 +70,36 @@ impl Host for World {
     }
 }
 
-/// A program of the kernels that are installed here, each with its version; what is missing is said.
-/// `more` are further directories to look in, divided by colons.
-pub fn programs(more: &str, path: &str) -> Vec<(&'static str, PathBuf)> {
-    let roots: Vec<&str> = more.split(':').filter(|r| !r.is_empty()).chain(["/usr/lib"]).collect();
-    let mut found = Vec::new();
-    for version in ["5.10", "6.1", "6.12", "7.2"] {
-        let wanted = format!("linux-kbuild-{version}");
-        let entries =
-            roots.iter().flat_map(|r| std::fs::read_dir(r).into_iter().flatten().flatten());
-        let is_wanted = |path: &PathBuf| {
-            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let rest = name.strip_prefix(&wanted);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '+', '-']))
-        };
-        let tree = entries.map(|e| e.path()).find(is_wanted);
-        match tree.map(|t| t.join(path)).filter(|p| p.exists()) {
-            Some(program) => found.push((version, program)),
-            None => {
-                let _ = writeln!(io::stderr(), "skipped: {path} of {version} is not installed");
-            }
+/// A configured kernel tree that is installed here.
+pub struct Tree {
+    pub path: PathBuf,
+    pub release: Release,
+}
+
+/// The kernel trees under `/usr/src` and in the directories that `KILN_TREES` names, divided by colons,
+/// in the order of their releases.
+pub fn trees() -> Vec<Tree> {
+    let more = std::env::var("KILN_TREES").unwrap_or_default();
+    let roots = more.split(':').filter(|root| !root.is_empty()).chain(["/usr/src"]);
+    let entries = roots.flat_map(|root| std::fs::read_dir(root).into_iter().flatten().flatten());
+    let tree = |path: PathBuf| {
+        let release = std::fs::read(path.join("include/config/kernel.release")).ok()?;
+        Some(Tree { release: Release::parse(&release)?, path })
+    };
+    let mut found: Vec<Tree> = entries.filter_map(|entry| tree(entry.path())).collect();
+    found.sort_by(|a, b| (a.release, &a.path).cmp(&(b.release, &b.path)));
+    found
+}
+
+/// A program of those trees, one for each release; what is missing is said.
+pub fn programs(path: &str) -> Vec<(Release, PathBuf)> {
+    let mut found: Vec<(Release, PathBuf)> =
+        trees().into_iter().map(|tree| (tree.release, tree.path.join(path))).collect();
+    found.retain(|(_, program)| program.exists());
+    found.dedup_by_key(|(release, _)| *release);
+    for release in [(5, 10), (6, 1), (6, 12), (7, 2)].map(|(a, b)| Release::new(a, b)) {
+        if found.iter().all(|(known, _)| *known != release) {
+            let _ = writeln!(io::stderr(), "skipped: {path} of {release} is not installed");
         }
     }
     found

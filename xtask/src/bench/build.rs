@@ -226,7 +226,9 @@ fn compare(
             }
             recorded = match step.name {
                 "no-op" => floor::record_files(&setup.dir, &setup.tree.dir, &list)?,
-                _ if step.compiles => floor::record(&setup.dir, since, &verbose, &list)?,
+                _ if step.compiles => {
+                    floor::record(&setup.dir, &setup.tree.dir, since, &verbose, &list)?
+                }
                 _ => 0,
             };
         }

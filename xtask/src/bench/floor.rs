@@ -25,8 +25,14 @@ struct Work {
 }
 
 /// Writes down which programs made the targets below `dir` that are not older than `since`; tells how
-/// many there are. `verbose` is what the build printed under V=1: BTF is in no `.cmd` file.
-pub fn record(dir: &Path, since: SystemTime, verbose: &str, list: &Path) -> io::Result<usize> {
+/// many there are. `verbose` is what the build in `kdir` printed under V=1: BTF is in no `.cmd` file.
+pub fn record(
+    dir: &Path,
+    kdir: &Path,
+    since: SystemTime,
+    verbose: &str,
+    list: &Path,
+) -> io::Result<usize> {
     let mut out = String::new();
     let mut count = 0;
     for file in command_files(dir)? {
@@ -44,7 +50,11 @@ pub fn record(dir: &Path, since: SystemTime, verbose: &str, list: &Path) -> io::
         out.push_str(&format!("{} {}\n", work.phase, commands.join(&COMMAND.to_string())));
     }
     for line in verbose.lines().filter(|l| l.contains("pahole -J")) {
-        let commands: Vec<String> = btf(line).iter().map(|c| c.join(&WORD.to_string())).collect();
+        let commands = btf(line);
+        if !has_base(&commands, kdir) {
+            continue;
+        }
+        let commands: Vec<String> = commands.iter().map(|c| c.join(&WORD.to_string())).collect();
         count += commands.len();
         out.push_str(&format!("4 {}\n", commands.join(&COMMAND.to_string())));
     }
@@ -99,6 +109,13 @@ fn btf(line: &str) -> Vec<Vec<String>> {
         Some(words[at - settings..].to_vec())
     };
     line.split(';').filter_map(one).collect()
+}
+
+/// Whether the kernel's own BTF is there, on which a module's rests: without it kbuild says so and makes
+/// none.
+fn has_base(commands: &[Vec<String>], kdir: &Path) -> bool {
+    let base = |c: &Vec<String>| c.iter().skip_while(|w| *w != "--btf_base").nth(1).cloned();
+    commands.iter().filter_map(base).all(|file| kdir.join(file).exists())
 }
 
 /// The directory of `arch` whose headers a command line names, as kbuild has it in `SRCARCH`.
@@ -283,6 +300,10 @@ mod tests {
         );
         assert_eq!(got[1], ["./tools/bpf/resolve_btfids/resolve_btfids", "-b", "vmlinux", "a.ko"]);
         assert_eq!(got.len(), 2);
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!has_base(&got, dir.path()));
+        fs::write(dir.path().join("vmlinux"), "").unwrap();
+        assert!(has_base(&got, dir.path()));
     }
 
     #[test]

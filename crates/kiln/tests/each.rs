@@ -1,12 +1,15 @@
 //! What is made anew each time and comes out the same: its words are said and its files get their times, and
 //! nobody can tell but by a file's number.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Output;
 use std::time::{Duration, SystemTime};
+
+use common::Root;
 
 /// As kbuild installs modules: a copy that may be signed, then packed, which takes it away. What is made by
 /// renaming has another number each time.
@@ -23,18 +26,14 @@ FORCE:
 .PHONY: FORCE end
 ";
 
-struct Place(PathBuf);
+struct Place(Root);
 
 impl Place {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("kiln-each.{}.{n}", std::process::id()));
-        fs::create_dir_all(root.join("work/to")).unwrap();
-        let place = Place(root.canonicalize().unwrap());
+        let place = Place(Root::new());
+        fs::create_dir_all(place.path("to")).unwrap();
         fs::write(place.path("Makefile"), MAKEFILE).unwrap();
         fs::write(place.path("one.source"), "text\n").unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), place.0.join("make")).unwrap();
         place
     }
 
@@ -44,11 +43,9 @@ impl Place {
 
     fn make(&self, shell: &str, words: &str) -> Output {
         let make = self.0.join("make");
-        let mut command = Command::new("/bin/sh");
+        let mut command = self.0.command("/bin/sh", "work");
         command.arg("-c").arg(format!("{shell} exec {} {words}", make.display()));
-        command.current_dir(self.0.join("work")).env_clear();
-        command.env("PATH", "/usr/bin:/bin").env("XDG_CACHE_HOME", self.0.join("cache"));
-        command.stdin(Stdio::null()).output().unwrap()
+        command.output().unwrap()
     }
 
     fn number(&self, name: &str) -> u64 {
@@ -96,12 +93,6 @@ impl Place {
 
     fn makes(&self) -> (bool, bool) {
         self.makes_with("", "")
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,10 +1,12 @@
 //! What takes longest begins first among its likes, where it is known and nobody can be hurt by it; else
 //! recipes begin as they are written.
 
+mod common;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::Root;
 
 /// What stands in for a kernel tree's makefiles.
 const MAKEFILE: &str = "\
@@ -21,18 +23,14 @@ $(M)/m: $(patsubst %,$(M)/%.o,a b c d slow e) ; cat $^ > $@
 $(M)/%.o: $(M)/%.c ; sh $< > $@
 ";
 
-struct Place(PathBuf);
+struct Place(Root);
 
 impl Place {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("kiln-order.{}.{n}", std::process::id()));
+        let root = Root::new();
         for dir in ["tree/scripts", "mod"] {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
-        let root = root.canonicalize().unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
         fs::write(root.join("tree/Makefile"), MAKEFILE).unwrap();
         fs::write(root.join("tree/build.mk"), BUILD).unwrap();
         fs::write(root.join("tree/scripts/Makefile.modpost"), "").unwrap();
@@ -70,25 +68,16 @@ impl Place {
     }
 
     fn make(&self, words: &[&str], slow: &str) -> String {
-        let output = Command::new(self.0.join("make"))
+        let output = self
+            .0
+            .command(self.0.join("make"), "")
             .args(["-C", "tree", "M=../mod"])
             .args(words)
-            .current_dir(&self.0)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("XDG_CACHE_HOME", self.0.join("cache"))
             .env("KILN_SLOW", slow)
-            .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

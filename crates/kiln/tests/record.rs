@@ -1,12 +1,15 @@
 //! A run with nothing to do is answered from its record, and after every change that make would notice
 //! it is not: whatever is in the cache, what Kiln prints and makes is what it would without one.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
+
+use common::Root;
 
 const MAKEFILE: &str = "\
 $(info one $(wildcard *.x) $(FOO) $(shell sh tool.sh))
@@ -20,19 +23,15 @@ out: in
 
 /// A directory with something to make, and a cache of its own.
 struct Place {
-    root: PathBuf,
+    root: Root,
     dir: PathBuf,
     path: String,
 }
 
 impl Place {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("kiln-record.{}.{n}", std::process::id()));
+        let root = Root::new();
         fs::create_dir_all(root.join("dir")).unwrap();
-        let root = root.canonicalize().unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
         let place = Place { dir: root.join("dir"), path: "/usr/bin:/bin".into(), root };
         place.write("Makefile", MAKEFILE);
         place.write("in", "1\n");
@@ -56,14 +55,11 @@ impl Place {
     }
 
     fn make_with(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
-        Command::new(self.root.join("make"))
+        self.root
+            .command(self.root.join("make"), &self.dir)
             .args(args)
-            .current_dir(&self.dir)
-            .env_clear()
             .env("PATH", &self.path)
-            .env("XDG_CACHE_HOME", self.root.join("cache"))
             .envs(env.iter().copied())
-            .stdin(std::process::Stdio::null())
             .output()
             .unwrap()
     }
@@ -91,12 +87,6 @@ impl Place {
         let said = self.make();
         assert_eq!(said, self.make());
         said
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
     }
 }
 

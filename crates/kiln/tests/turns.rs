@@ -1,10 +1,13 @@
 //! Two builds of one module's directory do not run at once, and nothing else waits.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use common::Root;
 
 /// What stands in for a kernel tree: its build of a module says when it begins, and ends when it may.
 const MAKEFILE: &str = "\
@@ -19,32 +22,24 @@ quick: ; @echo quick
 /// Long enough for anything that is going to happen.
 const LONG: Duration = Duration::from_secs(60);
 
-struct Place(PathBuf);
+struct Place(Root);
 
 impl Place {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("kiln-turns.{}.{n}", std::process::id()));
+        let root = Root::new();
         for dir in ["tree/scripts", "one", "two"] {
             fs::create_dir_all(root.join(dir)).unwrap();
         }
-        let root = root.canonicalize().unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
         fs::write(root.join("tree/Makefile"), MAKEFILE).unwrap();
         fs::write(root.join("tree/scripts/Makefile.modpost"), "").unwrap();
         Place(root)
     }
 
     fn start(&self, module: &str, words: &[&str]) -> Child {
-        Command::new(self.0.join("make"))
+        self.0
+            .command(self.0.join("make"), "")
             .args(["-C", "tree", &format!("M=../{module}")])
             .args(words)
-            .current_dir(&self.0)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("XDG_CACHE_HOME", self.0.join("cache"))
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(
                 fs::File::create(
@@ -63,12 +58,6 @@ impl Place {
     fn said(&self, module: &str) -> String {
         fs::read_to_string(self.0.join(format!("{}.err", module.rsplit('/').next().unwrap())))
             .unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,12 +1,15 @@
 //! What is remade only because a file before it was made anew with the same bytes is not made twice, and
 //! nobody can tell but by the file's number.
 
+mod common;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::Output;
 use std::time::{Duration, SystemTime};
+
+use common::Root;
 
 /// A file that is made by renaming has another number each time.
 const MAKEFILE: &str = "\
@@ -15,18 +18,14 @@ object: source ; tr a-z A-Z < source > object
 other: ; echo $(FLAG) > other
 ";
 
-struct Place(PathBuf);
+struct Place(Root);
 
 impl Place {
     fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let root = std::env::temp_dir().join(format!("kiln-twice.{}.{n}", std::process::id()));
+        let root = Root::new();
         fs::create_dir_all(root.join("work")).unwrap();
-        let root = root.canonicalize().unwrap();
         fs::write(root.join("work/Makefile"), MAKEFILE).unwrap();
         fs::write(root.join("work/source"), "text\n").unwrap();
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kiln"), root.join("make")).unwrap();
         Place(root)
     }
 
@@ -35,10 +34,8 @@ impl Place {
     }
 
     fn make_with(&self, words: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(self.0.join("make"));
-        command.args(words).current_dir(self.0.join("work")).env_clear();
-        command.env("PATH", "/usr/bin:/bin").env("XDG_CACHE_HOME", self.0.join("cache"));
-        command.envs(env.iter().copied()).stdin(Stdio::null()).output().unwrap()
+        let mut command = self.0.command(self.0.join("make"), "work");
+        command.args(words).envs(env.iter().copied()).output().unwrap()
     }
 
     /// Builds with the source newer than all else, as after `touch`; whether the last recipe was carried
@@ -70,12 +67,6 @@ impl Place {
         }
         let file = fs::File::options().append(true).open(self.path("source")).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(5)).unwrap();
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -35,12 +35,14 @@ pub fn record(
 ) -> io::Result<usize> {
     let mut out = String::new();
     let mut count = 0;
-    for file in command_files(dir)? {
-        let text = fs::read(&file)?;
-        let Some(mut work) = work(&text, since) else { continue };
+    let texts = command_files(dir)?.iter().map(fs::read).collect::<io::Result<Vec<_>>>()?;
+    // A link names no headers.
+    let arch = texts.iter().find_map(|text| architecture(text));
+    for text in &texts {
+        let Some(mut work) = work(text, since) else { continue };
         count += work.commands.len();
         // A distribution's objtool is a script that chooses by what kbuild exports.
-        if let Some(arch) = architecture(&text) {
+        if let Some(arch) = &arch {
             for command in &mut work.commands {
                 command.insert(0, format!("SRCARCH={arch}"));
             }

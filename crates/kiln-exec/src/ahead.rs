@@ -81,7 +81,7 @@ impl Exec {
             if self.known.is_none() {
                 self.known = Some(hook.known());
             }
-            hook.begun(&ahead::absolute(make, job.file), kind);
+            hook.begun(&kiln_graph::absolute(make, job.file), kind);
             job.timed = Timed::Since(Instant::now(), kind, ahead::needs(make, job.file));
         }
     }
@@ -95,7 +95,7 @@ impl Exec {
         {
             let took = since.elapsed();
             let kind = if needs.odd { 0 } else { *kind };
-            hook.took(Took { target: ahead::absolute(make, job.file), kind, took, needs });
+            hook.took(Took { target: kiln_graph::absolute(make, job.file), kind, took, needs });
         }
     }
 

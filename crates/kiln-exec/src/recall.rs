@@ -105,7 +105,7 @@ impl Exec {
             return Ok(Recalled::Never);
         }
         let course = hook.begin(&RecipeCall {
-            target: &absolute(make, f),
+            target: &kiln_graph::absolute(make, f),
             lines: &job.lines,
             shell: &words,
             env: given.env,
@@ -130,7 +130,7 @@ impl Exec {
         if let (Some(hook), false) =
             (&self.recipes, matches!(job.recalled, Recalled::Unasked | Recalled::Never))
         {
-            hook.succeeded(&absolute(make, job.file));
+            hook.succeeded(&kiln_graph::absolute(make, job.file));
         }
     }
 }
@@ -160,7 +160,7 @@ fn words(make: &mut Make, f: FileId) -> Result<Option<Vec<Vec<u8>>>> {
 fn newer(make: &Make, f: FileId) -> Vec<Vec<u8>> {
     let deps = make.files[f].deps.iter().filter(|d| d.changed && !d.ignore_mtime);
     let files = deps.filter_map(|d| d.file).map(|d| kiln_graph::resolve(make, d));
-    files.filter(|&d| !make.files[d].phony).map(|d| absolute(make, d)).collect()
+    files.filter(|&d| !make.files[d].phony).map(|d| kiln_graph::absolute(make, d)).collect()
 }
 
 /// Whether a recipe is carried out each time. What is not there and was asked for by a name in a makefile
@@ -176,12 +176,5 @@ fn always(make: &Make, graph: &Graph, f: FileId) -> Always {
         Ok(_) => Always::Again,
         Err(_) if file.is_explicit || file.cmd_target => Always::No,
         Err(_) => Always::Between,
-    }
-}
-
-fn absolute(make: &Make, file: FileId) -> Vec<u8> {
-    match make.file_name(file) {
-        name @ [b'/', ..] => name.to_vec(),
-        name => [make.sys.dir(), b"/", name].concat(),
     }
 }

@@ -29,7 +29,7 @@ use kiln_make::{FileId, Make, Recipe};
 use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::shuffle::Mode;
-use crate::{Graph, Jobs, State, resolve};
+use crate::{Graph, Jobs, State, absolute, resolve};
 
 /// A target that needs more files that nothing makes is not remembered as one that is like others.
 const MOST_PLAIN: usize = 64;
@@ -154,15 +154,6 @@ pub fn needs(make: &Make, f: FileId) -> Needs {
         needs.plain.clear();
     }
     needs
-}
-
-/// Where a target lies.
-#[must_use]
-pub fn absolute(make: &Make, f: FileId) -> Vec<u8> {
-    match make.file_name(f) {
-        name @ [b'/', ..] => name.to_vec(),
-        name => [make.sys.dir(), b"/", name].concat(),
-    }
 }
 
 fn hash(name: &[u8]) -> u64 {

@@ -241,6 +241,15 @@ impl Graph {
     }
 }
 
+/// Where a file lies.
+#[must_use]
+pub fn absolute(make: &Make, f: FileId) -> Vec<u8> {
+    match make.file_name(f) {
+        name @ [b'/', ..] => name.to_vec(),
+        name => [make.sys.dir(), b"/", name].concat(),
+    }
+}
+
 /// The file that now stands for `f`, after a VPATH search may have merged it with another.
 #[must_use]
 pub fn resolve(make: &Make, mut f: FileId) -> FileId {

@@ -60,7 +60,7 @@ impl Jobs for Two {
             name if name.starts_with(b"some") => 40_000,
             _ => 10_000,
         };
-        let name = ahead::absolute(make, f);
+        let name = kiln_graph::absolute(make, f);
         let kind_or_odd = if needs.odd { 0 } else { kind };
         let entry =
             Entry { name, took, kind: kind_or_odd, needs: Vec::new(), plain: needs.plain.clone() };

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use kiln_exec::Ended;
 use kiln_exec::observe::{Begun, How, Observer};
-use kiln_make::{FileId, Make};
+use kiln_make::FileId;
 use rustc_hash::FxHashMap;
 
 use crate::journal::{self, Journal};
@@ -95,14 +95,6 @@ impl Listeners {
     }
 }
 
-/// Where a target lies.
-fn absolute(make: &Make, file: FileId) -> Vec<u8> {
-    match make.file_name(file) {
-        name @ [b'/', ..] => name.to_vec(),
-        name => [make.sys.dir(), b"/", name].concat(),
-    }
-}
-
 impl Observer for Listeners {
     fn wants_needs(&self) -> bool {
         self.log.is_some()
@@ -118,7 +110,8 @@ impl Observer for Listeners {
         if let Some(journal) = &self.journal {
             let peers = begun.make.files[file].also_make.clone();
             let files = std::iter::once(file).chain(peers).filter(|&f| is_file(f, &begun));
-            let targets: Vec<Vec<u8>> = files.map(|f| absolute(begun.make, f)).collect();
+            let targets: Vec<Vec<u8>> =
+                files.map(|f| kiln_graph::absolute(begun.make, f)).collect();
             if !targets.is_empty() {
                 journal.begun(job, &targets);
             }
@@ -129,7 +122,7 @@ impl Observer for Listeners {
         let name = String::from_utf8_lossy(begun.make.file_name(file)).into_owned();
         let why = why::why(&mut begun);
         if self.why.is_some() && !begun.make.files[file].phony {
-            let path = absolute(begun.make, file);
+            let path = kiln_graph::absolute(begun.make, file);
             let before = (!why.sure).then(|| (journal::identity(&path), path));
             let text = format!("{name}: {}", why.text);
             self.pending().insert(job, Pending { text, before });

@@ -4,7 +4,6 @@
 //! It is read once in the life of a process, on a thread of its own, and given away once, if the file is
 //! still the one that was read. It does not know what stands in the list.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +11,7 @@ use std::thread::JoinHandle;
 
 use kiln_exec::hooks::Env;
 use kiln_modtools::modpost::{Ahead, read_ahead};
+use rustix::fs::FileType;
 
 use super::scans;
 use crate::toolhost::ToolHost;
@@ -86,12 +86,15 @@ impl Exports {
 
 /// What a file is, unless it is too young to tell.
 fn identity(file: &Path) -> Option<u128> {
-    fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
-    scans::identity(&rustix::fs::stat(file).ok()?, scans::now())
+    let stat = rustix::fs::stat(file).ok()?;
+    let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+    is_file.then(|| scans::identity(&stat, scans::now())).flatten()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A tree with a list of one export, as old as it has to be to be believed.

@@ -30,7 +30,6 @@ use verdicts::{Verdict, Verdicts};
 
 pub(crate) mod ahead;
 mod difference;
-pub(crate) mod scanfile;
 mod scans;
 mod steps;
 mod verdicts;

@@ -22,7 +22,6 @@ use kiln_watch::{
     Source, Store, Surroundings, Watched, is_found, stream_kind, watch,
 };
 
-use crate::native::scanfile;
 use crate::record::{self, Recording};
 
 /// What the file of answers is kept under, in bytes.
@@ -101,7 +100,7 @@ pub fn list(dir: &Path) -> (Vec<Kept>, usize) {
         + runs.iter().map(|r| r.size).sum::<usize>()
         + recipes.iter().map(|(_, size)| size).sum::<usize>()
         + kiln_watch::Durations::open(dir).size()
-        + std::fs::metadata(dir.join(scanfile::FILE)).map_or(0, |m| m.len() as usize);
+        + kiln_watch::Findings::open(dir).size();
     let recipes = recipes.into_iter().map(|(r, size)| Kept {
         command: format!("recipe of {}", text(&r.label)),
         age: (now - r.kept.div_euclid(1_000_000_000)).max(0),
@@ -131,10 +130,7 @@ pub fn clear(dir: &Path) -> io::Result<()> {
     Runs::open(dir).clear()?;
     kiln_watch::Recipes::open(dir).clear()?;
     kiln_watch::Durations::open(dir).clear()?;
-    match std::fs::remove_file(dir.join(scanfile::FILE)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
+    kiln_watch::Findings::open(dir).clear()?;
     Store::open(dir, MOST).clear()
 }
 

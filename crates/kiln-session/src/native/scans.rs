@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kiln_modtools::fixdep::{Cache, Sources, names};
+use kiln_watch::{Finding, Findings};
 use rustc_hash::FxHashMap;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::scanfile;
 use crate::toolhost::read_whole;
 
 /// A file that changed less than so many seconds ago may change again without a new time: the clock
@@ -49,9 +49,7 @@ impl Scans {
         let mut former = self.former.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dir) = former.take() {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            for (path, identity, list) in scanfile::read(&dir) {
-                kept.adopt(&path, identity, list);
-            }
+            Findings::open(&dir).each(|f| kept.adopt(f.path, f.identity, f.found.into()));
         }
         Seen { kept: &self.kept, dir, now: now(), open: FxHashMap::default() }
     }
@@ -62,7 +60,9 @@ impl Scans {
         if let Some(dir) = &self.dir
             && kept.fresh() > kept.entries().len() / WORTH
         {
-            let _ = scanfile::write(dir, kept.entries());
+            let all = kept.entries();
+            let all = all.map(|(path, identity, found)| Finding { path, identity, found });
+            let _ = Findings::open(dir).put(all);
         }
     }
 }

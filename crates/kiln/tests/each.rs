@@ -235,3 +235,25 @@ fn what_is_given_as_input_counts_for_who_asks() {
     }
     assert_eq!(with("echo b |", "test -p /dev/stdin; echo $$?").1, "0\n");
 }
+
+/// A kernel tree's own program that is another machine's: Kiln's does the work, also where it is watched.
+#[test]
+fn what_cannot_run_here_is_done_without_where_it_is_watched() {
+    let Some(place) = known() else { return };
+    let elf =
+        [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[2, 0, 0xff, 0x7f, 1, 0, 0, 0], &[0; 40]].concat();
+    let tool = place.path("scripts/basic/fixdep");
+    fs::create_dir_all(tool.parent().unwrap()).unwrap();
+    fs::write(&tool, elf).unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(place.path("dep"), "one.o: one.source\n").unwrap();
+    let makefile = "all: FORCE ; @scripts/basic/fixdep dep one.o 'cc' > all.new; mv all.new all\n\
+        FORCE:\n.PHONY: FORCE\n";
+    fs::write(place.path("tool"), makefile).unwrap();
+    for turn in 0..5 {
+        let output = place.make("KILN_KERNEL=6.12", "-f tool");
+        assert!(output.status.success() && output.stderr.is_empty(), "{turn}: {output:?}");
+        let text = fs::read_to_string(place.path("all")).unwrap();
+        assert!(text.contains("one.source") && text.contains("cmd_one.o := cc"), "{turn}: {text}");
+    }
+}

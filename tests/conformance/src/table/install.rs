@@ -129,7 +129,7 @@ pub(super) fn cases() -> Vec<Case> {
             "CONFIG_MODULE_SIG_KEY=$TOP/key.pem",
             "cp $ASSETS/signing_key.pem $TOP/key.pem",
         ),
-        after(signed("install/again-signed"), key, ":"),
+        after(signed("install/signed-again"), key, ":"),
         again("disk-full", "INSTALL_MOD_PATH=$DIR/root", "head -c 9000000 /dev/zero >fills")
             .disk(8192)
             .run("rm fills; make -C $KDIR M=$DIR modules_install INSTALL_MOD_PATH=$DIR/root"),

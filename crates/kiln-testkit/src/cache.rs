@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The directory that outlives a run: `$XDG_CACHE_HOME` or `~/.cache`, then `kiln-test`.
 pub fn dir() -> PathBuf {
@@ -48,7 +49,10 @@ pub fn lock(path: &Path) -> io::Result<Lock> {
 /// # Errors
 /// Whatever the system says.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let tmp = path.with_extension(format!("tmp{}", std::process::id()));
+    // Two threads may keep the same at once.
+    static WRITES: AtomicUsize = AtomicUsize::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let tmp = path.with_extension(format!("tmp{}.{write}", std::process::id()));
     fs::write(&tmp, bytes)?;
     fs::rename(&tmp, path)
 }

@@ -310,13 +310,17 @@ impl Harness {
                 Who::Reference => place.set_make(&self.reference, false)?,
                 Who::Subject => place.set_make(&self.subject, true)?,
             }
-            let before = if case.writes { Stamps::take(&place.top)? } else { Stamps::default() };
+            let told = |e: io::Error| {
+                io::Error::new(e.kind(), format!("{e} (step {} of {turn:?})", i + 1))
+            };
+            let stamps = |top| Stamps::take(top).map_err(told);
+            let before = if case.writes { stamps(&place.top)? } else { Stamps::default() };
             let start = Instant::now();
-            let ran = setting(place, env, turn == Who::Reference).run(step)?;
+            let ran = setting(place, env, turn == Who::Reference).run(step).map_err(told)?;
             took += start.elapsed();
             let writes =
-                if case.writes { before.written(&Stamps::take(&place.top)?) } else { Vec::new() };
-            let tree = Snapshot::take(&place.top, Some(store))?;
+                if case.writes { before.written(&stamps(&place.top)?) } else { Vec::new() };
+            let tree = Snapshot::take(&place.top, Some(store)).map_err(told)?;
             results.push(StepResult { status: ran.status, output: ran.output, tree, writes });
         }
         Ok((results, took))

@@ -82,9 +82,10 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
         }
         tally.count(same);
     }
-    // A part of the cases says nothing about a tree.
+    // A part of the cases says nothing about a tree, nor a part of the packages.
     if options.table && options.names.is_empty() {
-        for ((tree, column), count) in counts {
+        let whole = |column| column != kernels::CORPUS || corpus_only;
+        for ((tree, column), count) in counts.into_iter().filter(|((_, c), _)| whole(*c)) {
             kernels::record(&tree, column, count)?;
         }
     }

@@ -84,9 +84,10 @@ pub fn run(options: &Options, corpus_only: bool) -> Result<bool, String> {
     }
     // A part of the cases says nothing about a tree, nor a part of the packages.
     if options.table && options.names.is_empty() {
-        let whole = |column| column != kernels::CORPUS || corpus_only;
-        for ((tree, column), count) in counts.into_iter().filter(|((_, c), _)| whole(*c)) {
-            kernels::record(&tree, column, count)?;
+        for ((tree, column), count) in counts {
+            if corpus_only || column == kernels::CASES {
+                kernels::record(&tree, column, count)?;
+            }
         }
     }
     println!(

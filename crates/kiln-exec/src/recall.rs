@@ -11,7 +11,6 @@ use kiln_make::{FileId, Make, Stream};
 
 use crate::hooks::{Always, Course, Env, RecipeCall, Said, Watching};
 use crate::job::{Exec, Job, Running, asks};
-use crate::respell::respelled;
 use crate::start::over;
 use crate::{Ended, Sink};
 
@@ -63,8 +62,7 @@ impl Exec {
             Recalled::Watched(watching) => {
                 let Given { argv, env, sys, sink, good_stdin } = *given;
                 // As where nothing watches: what cannot run here is called by other words.
-                let native = self.native.as_deref();
-                let other = native.and_then(|n| respelled(n, argv, sys.dir()));
+                let other = self.other_words(argv, sys.dir());
                 let argv = other.as_deref().unwrap_or(argv);
                 let started = Arc::clone(watching).start(argv, env, sys.dir(), sink, good_stdin);
                 match started {

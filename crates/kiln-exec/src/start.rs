@@ -245,8 +245,7 @@ impl Exec {
             How::Inside
         } else {
             let slots = (job.recursive && self.slots.is_pipe()).then(|| Arc::clone(&self.slots));
-            let hook = self.native.as_ref();
-            let other = hook.and_then(|n| crate::respell::respelled(n.as_ref(), words, sys.dir()));
+            let other = self.other_words(words, sys.dir());
             let spawn = Spawn {
                 argv: other.as_deref().unwrap_or(words),
                 env: &env,
@@ -271,6 +270,13 @@ impl Exec {
         graph.set_state(make, job.file, State::Running);
         self.output.borrow_mut().exit();
         Ok(())
+    }
+}
+
+impl Exec {
+    /// The words to start in place of these, where they call what cannot run here.
+    pub(crate) fn other_words(&self, words: &[Vec<u8>], dir: &[u8]) -> Option<Vec<Vec<u8>>> {
+        crate::respell::respelled(self.native.as_deref()?, words, dir)
     }
 }
 

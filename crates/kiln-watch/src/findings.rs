@@ -73,7 +73,7 @@ impl Findings {
     /// How large all of it is, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.0.all().iter().map(|(_, size)| size).sum()
+        self.0.size()
     }
 
     /// Forgets all.

@@ -112,6 +112,11 @@ impl Shelf {
         paths.filter_map(|(path, _, size)| Some((self.read(&path)?, size as usize))).collect()
     }
 
+    /// How large all that is kept is, in bytes.
+    pub fn size(&self) -> usize {
+        self.all().iter().map(|(_, size)| size).sum()
+    }
+
     /// Forgets all.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub fn run(options: &Options) -> Result<bool, String> {
     let kiln = program(&options.program(), "kiln").map_err(said)?;
     let trees = kernel_trees();
     let mut results = Results::open("build");
-    let names = &options.names[1..];
+    let names = options.names.get(1..).unwrap_or_default();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let step_wanted =
         |name: &str| options.steps.is_empty() || options.steps.iter().any(|s| s == name);

@@ -245,20 +245,21 @@ impl Elf {
     }
 
     fn section(&self, at: usize) -> Section {
-        let word = |i: usize| self.u32(at + i);
-        let long = |i: usize| self.u64(at + i);
         if self.is_64 {
+            let entry: [u8; 64] = self.bytes(at);
             Section {
-                name: word(0),
-                kind: word(4),
-                flags: long(8),
-                address: long(16),
-                offset: long(24),
-                size: long(32),
-                link: word(40),
-                info: word(44),
+                name: self.word(&entry, 0),
+                kind: self.word(&entry, 4),
+                flags: self.long(&entry, 8),
+                address: self.long(&entry, 16),
+                offset: self.long(&entry, 24),
+                size: self.long(&entry, 32),
+                link: self.word(&entry, 40),
+                info: self.word(&entry, 44),
             }
         } else {
+            let entry: [u8; 40] = self.bytes(at);
+            let word = |i| self.word(&entry, i);
             Section {
                 name: word(0),
                 kind: word(4),
@@ -360,22 +361,24 @@ impl Elf {
         }
         let at = self.symbols_at + index as usize * self.symbol_size();
         Some(if self.is_64 {
+            let entry: [u8; 24] = self.bytes(at);
             Symbol {
                 index,
-                name: self.u32(at),
-                info: self.u8(at + 4),
-                shndx: self.u16(at + 6),
-                value: self.u64(at + 8),
-                size: self.u64(at + 16),
+                name: self.word(&entry, 0),
+                info: entry[4],
+                shndx: self.half(&entry, 6),
+                value: self.long(&entry, 8),
+                size: self.long(&entry, 16),
             }
         } else {
+            let entry: [u8; 16] = self.bytes(at);
             Symbol {
                 index,
-                name: self.u32(at),
-                value: self.u32(at + 4).into(),
-                size: self.u32(at + 8).into(),
-                info: self.u8(at + 12),
-                shndx: self.u16(at + 14),
+                name: self.word(&entry, 0),
+                value: self.word(&entry, 4).into(),
+                size: self.word(&entry, 8).into(),
+                info: entry[12],
+                shndx: self.half(&entry, 14),
             }
         })
     }
@@ -433,40 +436,53 @@ impl Elf {
         let count = usize::try_from(section.size.min(room)).unwrap_or(0) / entry;
         (0..count).map(move |i| {
             let at = base + i * entry;
-            let (symbol, kind) = self.reloc_info(at + word);
-            let addend = match (has_addend, self.is_64) {
-                (false, _) => 0,
-                (true, true) => self.u64(at + 16) as i64,
-                (true, false) => (self.u32(at + 8) as i32).into(),
-            };
-            Reloc { offset: self.word(at), symbol, kind, addend }
+            match (has_addend, self.is_64) {
+                (true, true) => self.reloc(&self.bytes::<24>(at)),
+                (false, true) => self.reloc(&self.bytes::<16>(at)),
+                (true, false) => self.reloc(&self.bytes::<12>(at)),
+                (false, false) => self.reloc(&self.bytes::<8>(at)),
+            }
         })
     }
 
-    /// `r_info`: 64-bit MIPS has a layout of its own, with the symbol first in every byte order.
-    fn reloc_info(&self, at: usize) -> (u32, u32) {
+    /// A relocation, with an addend if the entry has room for it. In 64-bit objects for MIPS `r_info`
+    /// has a layout of its own, with the symbol first in every byte order.
+    fn reloc<const N: usize>(&self, entry: &[u8; N]) -> Reloc {
         if !self.is_64 {
-            let info = self.u32(at);
-            return (info >> 8, info & 0xff);
+            let info = self.word(entry, 4);
+            let addend = if N > 8 { (self.word(entry, 8) as i32).into() } else { 0 };
+            let offset = self.word(entry, 0).into();
+            return Reloc { offset, symbol: info >> 8, kind: info & 0xff, addend };
         }
-        if self.machine == machine::MIPS {
-            return (self.u32(at), self.u8(at + 7).into());
-        }
-        let info = self.u64(at);
-        ((info >> 32) as u32, info as u32)
-    }
-
-    fn word(&self, at: usize) -> u64 {
-        if self.is_64 { self.u64(at) } else { self.u32(at).into() }
+        let (symbol, kind) = if self.machine == machine::MIPS {
+            (self.word(entry, 8), entry[15].into())
+        } else {
+            let info = self.long(entry, 8);
+            ((info >> 32) as u32, info as u32)
+        };
+        let addend = if N > 16 { self.long(entry, 16) as i64 } else { 0 };
+        Reloc { offset: self.long(entry, 0), symbol, kind, addend }
     }
 
     fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
         self.data.bytes(at)
     }
 
-    fn u8(&self, at: usize) -> u8 {
-        let [byte] = self.data.bytes(at);
-        byte
+    // Numbers within an entry of a table.
+
+    fn half<const N: usize>(&self, entry: &[u8; N], at: usize) -> u16 {
+        let bytes = [entry[at], entry[at + 1]];
+        if self.is_big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+    }
+
+    fn word<const N: usize>(&self, entry: &[u8; N], at: usize) -> u32 {
+        let bytes = std::array::from_fn(|i| entry[at + i]);
+        if self.is_big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    }
+
+    fn long<const N: usize>(&self, entry: &[u8; N], at: usize) -> u64 {
+        let bytes = std::array::from_fn(|i| entry[at + i]);
+        if self.is_big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) }
     }
 
     /// A 16-bit number of the object's byte order; 0 behind the end of the file.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use kiln_exec::hooks::Env;
 use kiln_modtools::modpost::Ahead;
 use kiln_modtools::{Host, Ranged};
+use rustix::fs::{FileType, fstat};
 
 use crate::native::ahead::Exports;
 
@@ -92,8 +93,8 @@ pub(crate) fn read_whole(mut file: File, size: usize) -> io::Result<Vec<u8>> {
 impl Host for ToolHost {
     fn read(&mut self, path: &[u8]) -> io::Result<Vec<u8>> {
         let file = File::open(self.path(path))?;
-        let about = file.metadata()?;
-        read_whole(file, usize::try_from(about.len()).unwrap_or(0))
+        let about = fstat(&file)?;
+        read_whole(file, usize::try_from(about.st_size).unwrap_or(0))
     }
 
     fn write(&mut self, path: &[u8], bytes: &[u8]) -> io::Result<()> {
@@ -105,15 +106,16 @@ impl Host for ToolHost {
 
     fn open(&mut self, path: &[u8]) -> io::Result<Box<dyn Ranged>> {
         let file = File::open(self.path(path))?;
-        let about = file.metadata()?;
-        if about.is_dir() {
-            return Err(rustix::io::Errno::ISDIR.into());
+        let about = fstat(&file)?;
+        match FileType::from_raw_mode(about.st_mode) {
+            FileType::RegularFile => {
+                let length = u64::try_from(about.st_size).unwrap_or(0);
+                Ok(Box::new(OnDisk { file, length }))
+            }
+            FileType::Directory => Err(rustix::io::Errno::ISDIR.into()),
+            // A pipe has no length and no places.
+            _ => Ok(Box::new(self.read(path)?)),
         }
-        // A pipe has no length and no places.
-        if !about.is_file() {
-            return Ok(Box::new(self.read(path)?));
-        }
-        Ok(Box::new(OnDisk { file, length: about.len() }))
     }
 
     fn replace(&mut self, beside: &[u8], path: &[u8], bytes: &[u8]) -> io::Result<()> {

@@ -98,7 +98,72 @@ impl Results {
         let lines: Vec<String> = self.turns.iter().map(line).collect();
         fs::write(&path, format!("[\n{}\n]\n", lines.join(",\n")))?;
         let head = format!("# {}\n\n{}\n\n{}", self.kind, machine(), self.form.about);
-        fs::write(file(&self.kind, "md"), format!("{head}\n\n{}", self.table(|_| true)))
+        fs::write(file(&self.kind, "md"), format!("{head}\n\n{}", self.table(|_| true)))?;
+        let document = repository().join("BENCHMARKING.md");
+        let text = fs::read_to_string(&document)?;
+        let begin = format!("<!-- bench {}: {} -->\n", self.kind, machine_name());
+        match with_table(&text, &begin, &self.short_table()) {
+            Some(new) if new != text => fs::write(document, new),
+            _ => Ok(()),
+        }
+    }
+
+    /// The jobs, one by one, in the order in which they were first measured.
+    fn jobs(&self) -> Vec<&str> {
+        let mut jobs: Vec<&str> = Vec::new();
+        for t in &self.turns {
+            if !jobs.contains(&t.job.as_str()) {
+                jobs.push(&t.job);
+            }
+        }
+        jobs
+    }
+
+    fn costs(&self, job: &str, program: &str) -> Vec<Cost> {
+        let mine = self.turns.iter().filter(|t| t.job == job && t.program == program);
+        mine.map(|t| t.cost).collect()
+    }
+
+    /// One line for each job that has both GNU make's turns and Kiln's; jobs of a tree stand together.
+    fn short_table(&self) -> String {
+        let mut out = String::from(
+            "| case, tree, step | GNU make, s | Kiln, s | times as fast | the floor: times as fast \
+             | Kiln's time to the floor's | processes | peak MiB | turns |\n",
+        );
+        out.push_str(&"|---".repeat(9));
+        out.push_str("|\n");
+        let mut jobs = self.jobs();
+        jobs.sort_by_key(|job| job.split(' ').rev().nth(1).unwrap_or_default());
+        for job in jobs {
+            let [make, kiln, floor] =
+                ["GNU make", "Kiln", "floor"].map(|program| self.costs(job, program));
+            if make.is_empty() || kiln.is_empty() {
+                continue;
+            }
+            let (theirs, ours) = (median(&make), median(&kiln));
+            let to = |a: &[Cost], b: &[Cost]| {
+                if b.is_empty() {
+                    return "–".to_owned();
+                }
+                let pairs = a.iter().zip(b).map(|(a, b)| a.seconds / b.seconds);
+                format!("{:.2}", middle(pairs.collect()))
+            };
+            let _ = writeln!(
+                out,
+                "| {job} | {:.4} | {:.4} | {} | {} | {} | {:.0} to {:.0} | {:.1} to {:.1} | {} |",
+                theirs.seconds,
+                ours.seconds,
+                to(&make, &kiln),
+                to(&make, &floor),
+                to(&kiln, &floor),
+                theirs.processes,
+                ours.processes,
+                theirs.peak / 1024.0,
+                ours.peak / 1024.0,
+                kiln.len(),
+            );
+        }
+        out
     }
 
     /// A Markdown table of the jobs that `wanted` names.
@@ -106,31 +171,29 @@ impl Results {
         let columns = self.form.columns;
         let rule = "|---".repeat(columns.matches('|').count() - 1);
         let mut out = format!("{columns}\n{rule}|\n");
-        let mut jobs: Vec<&str> = Vec::new();
-        for t in self.turns.iter().filter(|t| wanted(&t.job)) {
-            if !jobs.contains(&t.job.as_str()) {
-                jobs.push(&t.job);
-            }
-        }
-        for job in jobs {
+        for job in self.jobs().into_iter().filter(|job| wanted(job)) {
             let mut programs: Vec<&str> = Vec::new();
             for t in self.turns.iter().filter(|t| t.job == job) {
                 if !programs.contains(&t.program.as_str()) {
                     programs.push(&t.program);
                 }
             }
-            let of = |program: &str| -> Vec<Cost> {
-                let mine = self.turns.iter().filter(|t| t.job == job && t.program == program);
-                mine.map(|t| t.cost).collect()
-            };
-            let reference = of(self.form.reference);
+            let reference = self.costs(job, self.form.reference);
             for program in programs {
-                let cells = (self.form.cells)(&reference, &of(program));
+                let cells = (self.form.cells)(&reference, &self.costs(job, program));
                 let _ = writeln!(out, "| {job} | {program} | {cells} |");
             }
         }
         out
     }
+}
+
+/// A document with this table behind the comment `begin`, in the place of the one that stands there;
+/// `None` if the comment, or the one that ends the table, is not there.
+fn with_table(text: &str, begin: &str, table: &str) -> Option<String> {
+    let (before, rest) = text.split_once(begin)?;
+    let (_, after) = rest.split_once("<!-- end -->")?;
+    Some(format!("{before}{begin}{table}<!-- end -->{after}"))
 }
 
 fn file(kind: &str, ending: &str) -> PathBuf {
@@ -180,6 +243,34 @@ mod tests {
         assert_eq!((back.job.as_str(), back.program.as_str()), ("hello 6.12, no-op", "GNU make"));
         assert!((back.cost.seconds - 1.5).abs() < 1e-9 && (back.cost.peak - 2048.0).abs() < 1e-9);
         assert!(parse("[").is_none());
+    }
+
+    #[test]
+    fn a_document_gets_its_table() {
+        let turn = |job: &str, program: &str, seconds| {
+            let cost = Cost { seconds, cpu: 1.0, peak: 2048.0, processes: 2.0 };
+            Turn { job: job.into(), program: program.into(), cost }
+        };
+        let turns = vec![
+            turn("b 6.2 clean", "GNU make", 1.0),
+            turn("b 6.2 clean", "Kiln", 0.5),
+            turn("b 6.2 clean", "floor", 0.25),
+            turn("a 6.1 no-op", "GNU make", 1.0),
+            turn("a 6.1 no-op", "Kiln", 0.1),
+            turn("c 6.1 no-op", "GNU make", 1.0),
+        ];
+        let results = Results { kind: "x".into(), form: BESIDE_MAKE, turns };
+        let text = with_table(
+            "a\n<!-- b -->\nold\n<!-- end -->\nz\n",
+            "<!-- b -->\n",
+            &results.short_table(),
+        );
+        let wanted = "| a 6.1 no-op | 1.0000 | 0.1000 | 10.00 | – | – | 2 to 2 | 2.0 to 2.0 | 1 |\n\
+            | b 6.2 clean | 1.0000 | 0.5000 | 2.00 | 4.00 | 2.00 | 2 to 2 | 2.0 to 2.0 | 1 |\n\
+            <!-- end -->\nz\n";
+        let text = text.unwrap();
+        assert!(text.starts_with("a\n<!-- b -->\n| case") && text.ends_with(wanted), "{text}");
+        assert!(with_table("a\n", "<!-- b -->\n", "").is_none());
     }
 
     #[test]

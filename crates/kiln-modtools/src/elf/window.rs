@@ -18,10 +18,15 @@ const GRAIN: usize = 1 << 14;
 /// The length of the longest header of a file.
 const HEADER: usize = 64;
 
+/// So many bytes are read with the header: the small sections of a module mostly lie behind it.
+const FRONT: usize = 1 << 12;
+
 /// The bytes of a file.
 pub(super) struct Data {
     file: Box<dyn Ranged>,
     len: usize,
+    /// The first bytes.
+    front: Vec<u8>,
     /// In order, the first at 0, each up to the next.
     pieces: Vec<Piece>,
     /// The piece that was asked for last.
@@ -46,9 +51,12 @@ impl fmt::Debug for Data {
 impl Data {
     pub(super) fn new(file: Box<dyn Ranged>) -> Self {
         let len = usize::try_from(file.len()).unwrap_or(usize::MAX);
+        let mut front = vec![0; len.min(FRONT)];
+        file.read_at(0, &mut front);
         let mut data = Data {
             file,
             len,
+            front,
             pieces: Vec::new(),
             last: Cell::new(0),
             whole: OnceCell::new(),
@@ -62,7 +70,7 @@ impl Data {
         self.len
     }
 
-    /// Divides the file at these offsets. What was read before is forgotten, but for the header.
+    /// Divides the file at these offsets. What was read before is forgotten, but for the front.
     pub(super) fn divide(&mut self, mut at: Vec<usize>) {
         // The header is always a piece of its own.
         at.extend([0, HEADER.min(self.len), self.len]);
@@ -77,18 +85,19 @@ impl Data {
                 _ => pieces.push(Piece { start, end, bytes: OnceCell::new() }),
             }
         }
-        if let (Some(new), Some(old)) = (pieces.first_mut(), self.pieces.first_mut())
-            && new.end == old.end
-        {
-            new.bytes = std::mem::take(&mut old.bytes);
-        }
         self.pieces = pieces;
         self.last.set(0);
     }
 
     fn load(&self, start: usize, end: usize) -> Vec<u8> {
-        let mut bytes = vec![0; end - start];
-        self.file.read_at(start as u64, &mut bytes);
+        let mut bytes = match self.front.get(start..end) {
+            Some(known) => known.to_vec(),
+            None => {
+                let mut bytes = vec![0; end - start];
+                self.file.read_at(start as u64, &mut bytes);
+                bytes
+            }
+        };
         for &at in self.cleared.iter().filter(|at| (start..end).contains(at)) {
             bytes[at - start] = 0;
         }
@@ -197,5 +206,22 @@ mod tests {
         let end = 64 + GRAIN;
         data.divide(vec![100, 2000, end, end + 1, 3 * GRAIN + 1, 3 * GRAIN + 2, 4 * GRAIN]);
         assert_eq!(places(&data), [0, 64, end, end + 1, 3 * GRAIN + 1, 4 * GRAIN]);
+    }
+
+    #[test]
+    fn where_the_front_ends() {
+        let content: Vec<u8> = (0..2 * FRONT).map(|i| (i % 251) as u8).collect();
+        for border in [FRONT - 1, FRONT, FRONT + 1] {
+            let mut data = Data::new(Box::new(content.clone()));
+            data.divide(vec![border, FRONT + 100]);
+            data.clear(border - 1);
+            data.clear(border);
+            let mut want = content.clone();
+            want[border - 1..=border].fill(0);
+            for at in [FRONT - 3, FRONT - 1, FRONT, FRONT + 2] {
+                assert_eq!(data.slice(at, 20), &want[at..at + 20], "{border} {at}");
+                assert_eq!(data.bytes::<8>(at), want[at..at + 8], "{border} {at}");
+            }
+        }
     }
 }

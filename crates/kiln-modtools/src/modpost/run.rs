@@ -3,6 +3,7 @@
 //! It does not know what any single check looks at.
 
 use super::dump::DumpModules;
+use super::mismatch::Names;
 use super::options::Options;
 use super::symbols::{Module, Symbols, Texts};
 use super::text::{cat, until_nul};
@@ -37,6 +38,8 @@ pub(super) struct Run<'h> {
     pub(super) failed: bool,
     pub(super) undefined: u32,
     pub(super) mismatches: u32,
+    /// What the mismatch rules say of the sections' names that were met.
+    pub(super) section_names: Names,
     /// The `.cmd` file that was read last, and its content.
     pub(super) last_command: Option<(Vec<u8>, Vec<u8>)>,
     /// Bytes of names and messages that may still come of the object that is being read.
@@ -61,6 +64,7 @@ impl<'h> Run<'h> {
             failed: false,
             undefined: 0,
             mismatches: 0,
+            section_names: Names::default(),
             last_command: None,
             room: u64::MAX,
             extable_entry: 0,

@@ -2,13 +2,16 @@
 //! what goes. Also the walk over sections that were made without the flag they need.
 //!
 //! Most objects have thousands of relocations and no finding, so the pattern lists are matched once
-//! for each section, and a relocation costs two masks. How a finding is told is in `report`.
+//! for each name of a section (`names`), and a relocation costs two masks. How a finding is told is in
+//! `report`.
 
 mod addend;
+mod names;
 mod nearest;
 mod report;
 mod tables;
 
+pub(super) use names::Names;
 pub use tables::Rules;
 pub(super) use tables::{V5_10, V6_1, V6_12, V7_2};
 
@@ -17,8 +20,9 @@ use super::run::{Exit, Run};
 use super::text::cat;
 use super::versions::{Exports, Words};
 use crate::elf::{self, Elf, Reloc, Section, Symbol, machine};
+use names::Verdict;
 use nearest::Nearest;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use tables::{DATA, Manner};
 
 /// RISC-V and LoongArch relocations that say nothing about what is referred to.
@@ -34,9 +38,10 @@ struct Object<'e> {
     /// What messages call it.
     shown: Vec<u8>,
     rules: &'static Rules,
-    /// For each section, the rules (as bits) for which it is a target that is in `bad`, and those for
-    /// which it is in `good`.
-    targets: Vec<OnceCell<(u32, u32)>>,
+    /// What the rules say of each section as a target.
+    targets: Vec<OnceCell<Verdict>>,
+    /// The run's, which has them back in the end.
+    names: RefCell<Names>,
     nearest: OnceCell<Nearest>,
     /// The section of export records; 0 if there is none.
     export_section: u32,
@@ -70,6 +75,7 @@ impl Run<'_> {
             shown,
             rules,
             targets: vec![OnceCell::new(); elf.sections.len()],
+            names: RefCell::new(std::mem::take(&mut self.section_names)),
             nearest: OnceCell::new(),
             export_section: export_section.map_or(0, |i| i as u32 + 1),
         };
@@ -84,10 +90,12 @@ impl Run<'_> {
             } else {
                 elf.section_name_of(section.info)
             };
-            if !glob::any(rules.ignored, from) {
-                self.check_relocs(&object, section, from)?;
+            let verdict = object.verdict(from);
+            if !verdict.ignored {
+                self.check_relocs(&object, section, from, verdict.source)?;
             }
         }
+        self.section_names = object.names.into_inner();
         Ok(())
     }
 
@@ -97,7 +105,7 @@ impl Run<'_> {
             return;
         }
         let name = object.elf.section_name(section);
-        if glob::any(object.rules.ignored, name) {
+        if object.verdict(name).ignored {
             return;
         }
         const HELP: &str = "Did you forget to use \"ax\"/\"aw\" in a .S file?\n\
@@ -118,10 +126,10 @@ impl Run<'_> {
         object: &Object<'_>,
         section: &Section,
         from: &[u8],
+        mask: u32,
     ) -> Result<(), Exit> {
         let (elf, rules) = (object.elf, object.rules);
         let precise = rules.manner == Manner::Precise;
-        let mask = object.checks_from(from);
         let records = precise
             && self.options.modules_enabled
             && self.flavor.exports == Exports::Records
@@ -289,30 +297,21 @@ impl Run<'_> {
 }
 
 impl Object<'_> {
-    /// The rules, as bits, that a source section has.
-    fn checks_from(&self, from: &[u8]) -> u32 {
-        let fits =
-            |(i, check): (usize, &tables::Check)| u32::from(glob::any(check.from, from)) << i;
-        self.rules.checks.iter().enumerate().map(fits).sum()
+    fn verdict(&self, name: &[u8]) -> Verdict {
+        self.names.borrow_mut().verdict(self.rules, name)
     }
 
     /// The first of the rules `mask` that a reference to section `number` breaks. A reference to what
     /// is not in this object breaks none.
     fn check_for(&self, mask: u32, number: u32) -> Option<&'static tables::Check> {
-        let (bad, good) = *self.targets.get(number as usize)?.get_or_init(|| {
+        let target = self.targets.get(number as usize)?.get_or_init(|| {
             let name = self.elf.section_name_of(number);
             if name.is_empty() {
-                return (0, u32::MAX);
+                return Verdict::NOTHING;
             }
-            let mut found = (0, 0);
-            for (i, check) in self.rules.checks.iter().enumerate() {
-                found.0 |= u32::from(glob::any(check.bad, name)) << i;
-                let good = check.good.is_empty() || glob::any(check.good, name);
-                found.1 |= u32::from(good) << i;
-            }
-            found
+            self.verdict(name)
         });
-        let broken = mask & (bad | !good);
+        let broken = mask & (target.bad | !target.good);
         (broken != 0).then(|| &self.rules.checks[broken.trailing_zeros() as usize])
     }
 

@@ -468,7 +468,7 @@ impl Elf {
         self.data.bytes(at)
     }
 
-    // Numbers within an entry of a table.
+    // Numbers of the object's byte order within bytes that were taken from it.
 
     fn half<const N: usize>(&self, entry: &[u8; N], at: usize) -> u16 {
         let bytes = [entry[at], entry[at + 1]];
@@ -488,21 +488,18 @@ impl Elf {
     /// A 16-bit number of the object's byte order; 0 behind the end of the file.
     #[must_use]
     pub fn u16(&self, at: usize) -> u16 {
-        let bytes = self.bytes(at);
-        if self.is_big { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) }
+        self.half(&self.bytes::<2>(at), 0)
     }
 
     /// A 32-bit number of the object's byte order; 0 behind the end of the file.
     #[must_use]
     pub fn u32(&self, at: usize) -> u32 {
-        let bytes = self.bytes(at);
-        if self.is_big { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+        self.word(&self.bytes::<4>(at), 0)
     }
 
     /// A 64-bit number of the object's byte order; 0 behind the end of the file.
     #[must_use]
     pub fn u64(&self, at: usize) -> u64 {
-        let bytes = self.bytes(at);
-        if self.is_big { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) }
+        self.long(&self.bytes::<8>(at), 0)
     }
 }

@@ -40,11 +40,10 @@ const BESIDE_MAKE: Form = Form {
     columns: "| what | program | seconds | times as fast as GNU make | CPU s | peak MiB | processes | turns |",
     cells: |reference, costs| {
         let m = median(costs);
-        let pairs = reference.iter().zip(costs).map(|(a, b)| a.seconds / b.seconds);
         format!(
             "{:.4} | {:.2} | {:.3} | {:.1} | {:.0} | {}",
             m.seconds,
-            middle(pairs.collect()),
+            by_pairs(reference, costs),
             m.cpu,
             m.peak / 1024.0,
             m.processes,
@@ -126,12 +125,10 @@ impl Results {
 
     /// One line for each job that has both GNU make's turns and Kiln's; jobs of a tree stand together.
     fn short_table(&self) -> String {
-        let mut out = String::from(
+        let mut out = heading(
             "| case, tree, step | GNU make, s | Kiln, s | times as fast | the floor: times as fast \
-             | Kiln's time to the floor's | processes | peak MiB | turns |\n",
+             | Kiln's time to the floor's | processes | peak MiB | turns |",
         );
-        out.push_str(&"|---".repeat(9));
-        out.push_str("|\n");
         let mut jobs = self.jobs();
         jobs.sort_by_key(|job| job.split(' ').rev().nth(1).unwrap_or_default());
         for job in jobs {
@@ -145,8 +142,7 @@ impl Results {
                 if b.is_empty() {
                     return "–".to_owned();
                 }
-                let pairs = a.iter().zip(b).map(|(a, b)| a.seconds / b.seconds);
-                format!("{:.2}", middle(pairs.collect()))
+                format!("{:.2}", by_pairs(a, b))
             };
             let _ = writeln!(
                 out,
@@ -168,9 +164,7 @@ impl Results {
 
     /// A Markdown table of the jobs that `wanted` names.
     pub fn table(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let columns = self.form.columns;
-        let rule = "|---".repeat(columns.matches('|').count() - 1);
-        let mut out = format!("{columns}\n{rule}|\n");
+        let mut out = heading(self.form.columns);
         for job in self.jobs().into_iter().filter(|job| wanted(job)) {
             let mut programs: Vec<&str> = Vec::new();
             for t in self.turns.iter().filter(|t| t.job == job) {
@@ -186,6 +180,17 @@ impl Results {
         }
         out
     }
+}
+
+/// The first two lines of a table with these columns.
+fn heading(columns: &str) -> String {
+    let rule = "|---".repeat(columns.matches('|').count() - 1);
+    format!("{columns}\n{rule}|\n")
+}
+
+/// How many times as long the first program takes: the median of the turns' ratios, pair by pair.
+fn by_pairs(first: &[Cost], second: &[Cost]) -> f64 {
+    middle(first.iter().zip(second).map(|(a, b)| a.seconds / b.seconds).collect())
 }
 
 /// A document with this table behind the comment `begin`, in the place of the one that stands there;

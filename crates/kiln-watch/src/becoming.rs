@@ -7,7 +7,7 @@ use crate::fact::Why;
 use crate::given::lists_variables;
 use crate::handlers::{Pending, Scene, Task};
 use crate::programs::{self, Class};
-use crate::tracee;
+use crate::{special, tracee};
 
 impl Scene {
     /// A regular file was opened for reading.
@@ -73,7 +73,7 @@ impl Scene {
         self.ledger.asks.everything |= program.lists_variables();
         task.looked_for_pwd = false;
         task.class = Some(program.class);
-        task.says_proc = argv.iter().any(|a| programs::contains(a, b"/proc/"));
+        task.says_proc = special::says_proc(&argv);
         if let Some(word) = programs::forbidden_argument(program.class, &argv) {
             self.ledger.refuse(Why::Word, word);
         }

@@ -71,7 +71,7 @@ impl Deeds {
 pub struct Task {
     /// What is known of the program that it runs.
     pub class: Option<Class>,
-    /// Whether its arguments name a file of `/proc`.
+    /// Whether its arguments may lead it to a file of `/proc` that tells of a process.
     pub says_proc: bool,
     /// Whether the program has looked at what `PWD` names, as who heeds it does first.
     pub looked_for_pwd: bool,

@@ -2,7 +2,7 @@
 //! nothing of system calls.
 
 use crate::handlers::Task;
-use crate::programs::Class;
+use crate::programs::{Class, contains};
 
 /// How a path that is not an ordinary file's is to be taken.
 pub enum Special {
@@ -17,6 +17,16 @@ pub enum Special {
 /// Files of `/proc/self` that compilers' run-time systems size stacks, heaps and thread pools by.
 const RUNTIME_FILES: &[&[u8]] =
     &[b"maps", b"cgroup", b"mountinfo", b"status", b"stat", b"auxv", b"limits", b"statm"];
+
+/// Files of `/proc` that tell of the machine, the same to everyone.
+const OF_THE_MACHINE: &[&[u8]] = &[b"filesystems", b"cpuinfo", b"version", b"modules"];
+
+/// Whether a program's arguments may lead it to a file of `/proc` that tells of a process.
+pub fn says_proc(argv: &[Vec<u8>]) -> bool {
+    let of_the_machine =
+        |word: &[u8]| word.strip_prefix(b"/proc/").is_some_and(|f| OF_THE_MACHINE.contains(&f));
+    argv.iter().any(|word| contains(word, b"/proc/") && !of_the_machine(word))
+}
 
 /// How a path is to be taken that a task asks for.
 pub fn special(path: &[u8], task: &Task) -> Special {
@@ -39,9 +49,8 @@ pub fn special(path: &[u8], task: &Task) -> Special {
                 Special::Skip
             }
             (true, _) if RUNTIME_FILES.contains(&rest) => or_compiler,
-            (false, b"filesystems" | b"cpuinfo" | b"version" | b"sys" | b"modules") => {
-                Special::File
-            }
+            (false, b"sys") => Special::File,
+            (false, first) if OF_THE_MACHINE.contains(&first) => Special::File,
             (false, b"meminfo" | b"stat" | b"loadavg") => or_compiler,
             _ => Special::Refuse,
         };

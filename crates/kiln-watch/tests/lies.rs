@@ -283,6 +283,8 @@ fn answers_that_pass_are_never_kept() {
         ("cat /proc/self/maps", Why::File),
         ("cat < /proc/self/maps", Why::File),
         ("grep . /proc/self/maps", Why::File),
+        ("grep . /proc/version /proc/self/maps", Why::File),
+        ("grep -r . /proc/self/../self/maps", Why::File),
         ("cd /proc/self; cat maps", Why::File),
         ("env", Why::Word),
         ("printenv", Why::Program),
@@ -302,6 +304,15 @@ fn answers_that_pass_are_never_kept() {
         );
         asker.fresh(text);
     }
+}
+
+#[test]
+fn what_tells_of_the_machine_is_read_again() {
+    let (_temp, mut asker) = place!();
+    let version = std::fs::read_to_string("/proc/version").unwrap();
+    // grep looks for the end of its stack first.
+    assert_eq!(asker.learn("grep . /proc/version"), version);
+    assert_eq!(asker.learn("cat /proc/cpuinfo /proc/version | tail -n1"), version);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use kiln_tree::process::{Command, Output};
 use kiln_tree::store::{Store, add};
 use kiln_tree::{Machine, fetch};
 
-use crate::people::machine;
+use crate::people::{machine, say};
 
 /// What `kiln kernels` does; without a word it lists.
 #[derive(Subcommand)]
@@ -81,9 +81,9 @@ pub fn run(action: Option<Action>) -> Done {
         Action::List { json } => {
             let listing = Listing::of(&kiln_tree::discover::discover(&machine), &machine);
             if json {
-                println!("{:#}", listing.to_json());
+                say(format_args!("{:#}\n", listing.to_json()))?;
             } else {
-                print!("{listing}");
+                say(listing)?;
             }
         }
         Action::Add { name, replace, rust, sources } => {
@@ -147,9 +147,9 @@ pub fn boot(args: Boot) -> Done {
     let verdict = verdict?;
     if args.json {
         let text = serde_json::to_string_pretty(&verdict).map_err(|e| e.to_string())?;
-        println!("{text}");
+        say(text + "\n")?;
     } else {
-        print!("{verdict}");
+        say(&verdict)?;
     }
     Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
@@ -163,7 +163,7 @@ fn store(machine: &Machine) -> Result<Store, String> {
 fn added(store: &Store, sources: &[PathBuf], options: &add::Options) -> Result<(), String> {
     let added = store.add(sources, options).map_err(|e| e.to_string())?;
     for release in &added.releases {
-        println!("added {release} in {}", added.root.display());
+        say(format_args!("added {release} in {}\n", added.root.display()))?;
     }
     Ok(())
 }

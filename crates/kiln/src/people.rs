@@ -1,5 +1,7 @@
 //! The commands for people: which one it is, and how it ends.
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
@@ -33,6 +35,19 @@ pub fn run(cli: Cli) -> ExitCode {
         eprintln!("kiln: {text}");
         ExitCode::from(2)
     })
+}
+
+/// Says something on standard output. Nobody being there to read it any more ends this process as it would
+/// end any other.
+pub fn say(text: impl Display) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    // Not written piece by piece: JSON cannot be told that one failed.
+    match out.write_all(text.to_string().as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => kiln_session::die_of(13),
+        Err(e) => return Err(format!("standard output: {e}")),
+        Ok(()) => {}
+    }
+    Ok(())
 }
 
 /// Runs make and ends as it ended: with its status, or by its signal. `explain` adds to its errors
@@ -104,12 +119,12 @@ fn cache(clear: bool) -> Result<ExitCode, String> {
             s if s < 7200 => format!("{} min", s / 60),
             s => format!("{} h", s / 3600),
         };
-        println!("{age:>8} {:>7} B  {}", e.size, e.command);
+        say(format_args!("{age:>8} {:>7} B  {}\n", e.size, e.command))?;
         if let Some(why) = &e.again {
-            println!("{:20}runs again: {why}", "");
+            say(format_args!("{:20}runs again: {why}\n", ""))?;
         }
     }
-    println!("{} answers, {size} bytes in {}", entries.len(), dir.display());
+    say(format_args!("{} answers, {size} bytes in {}\n", entries.len(), dir.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

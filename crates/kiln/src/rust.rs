@@ -18,6 +18,7 @@ use kiln_tree::store::{Unlisted, add, source};
 use kiln_tree::{Error, Kind, Machine, Origin, Store, Tree, rust};
 
 use crate::kernels::run_program;
+use crate::people::say;
 
 /// How many names a message lists.
 const SHOWN: usize = 8;
@@ -55,23 +56,23 @@ pub fn add(
     };
     let done = match entry(machine, store, sources) {
         Some(name) => store.complete(&name, &mut finish).map(|entry| {
-            println!("added Rust to {name} in {}", store.root(&entry.name).display());
+            format!("added Rust to {name} in {}\n", store.root(&entry.name).display())
         }),
         None => {
             let options = add::Options { mark: "-rust", ..options.clone() };
             let found = sources.iter().map(|s| directory(machine, s)).collect::<Vec<_>>();
             store.add_finished(&found, &options, &mut finish).map(|added| {
-                for release in &added.releases {
-                    println!("added {release} in {}", added.root.display());
-                }
-                println!("-k {} uses it", added.entry.name);
+                let dir = added.root.display();
+                let added_to = |release| format!("added {release} in {dir}\n");
+                let text: String = added.releases.iter().map(added_to).collect();
+                text + &format!("-k {} uses it\n", added.entry.name)
             })
         }
     };
     if let Some(signal) = interrupted {
         kiln_session::die_of(signal);
     }
-    done.map_err(said)
+    say(done.map_err(said)?)
 }
 
 /// The entry that is meant, where what is to be added is in the store already.

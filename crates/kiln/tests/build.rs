@@ -236,3 +236,20 @@ fn a_compiler_that_is_too_old_is_said_before_the_build() {
     assert!(said(&o).contains("gcc 7.5.0 is too old for kernel 7.2.0-test"), "{}", said(&o));
     assert!(!said(&o).contains("reached"));
 }
+
+#[test]
+fn who_reads_no_further_ends_it_quietly() {
+    let place = Place::new();
+    let kiln = env!("CARGO_BIN_EXE_kiln");
+    let sh = |line: &str| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", line]).env("HOME", place.path("home")).env_remove("XDG_CACHE_HOME");
+        String::from_utf8(shell.output().unwrap().stderr).unwrap()
+    };
+    for command in ["cache", "kernels list --json"] {
+        let said = sh(&format!("{{ sleep 0.2; {kiln} {command}; echo $? >&2; }} | true"));
+        assert_eq!(said, format!("{}\n", 128 + 13), "{command}");
+    }
+    let said = sh(&format!("{kiln} cache > /dev/full; echo $? >&2"));
+    assert!(said.contains("No space left on device") && said.ends_with("\n2\n"), "{said}");
+}

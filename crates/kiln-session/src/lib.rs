@@ -23,6 +23,7 @@
 pub mod btfids;
 pub mod command;
 pub mod explain;
+mod idle;
 pub mod instance;
 pub mod journal;
 pub mod log;

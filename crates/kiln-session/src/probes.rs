@@ -22,7 +22,8 @@ use kiln_watch::{
     Source, Store, Surroundings, Watched, is_found, stream_kind, watch,
 };
 
-use crate::record::{self, Recording};
+use crate::idle;
+use crate::record::Recording;
 
 /// What the file of answers is kept under, in bytes.
 const MOST: usize = 64 << 20;
@@ -350,7 +351,7 @@ impl Probes for Answers {
 
     fn recipe(self: Arc<Self>, command: RecipeCommand<'_>) -> Option<Done> {
         self.recording()?;
-        if record::is_idle(command.argv) {
+        if idle::command(command.argv) {
             return None;
         }
         let answer = self.answer_recipe(&command);

@@ -257,3 +257,24 @@ fn what_cannot_run_here_is_done_without_where_it_is_watched() {
         assert!(text.contains("one.source") && text.contains("cmd_one.o := cc"), "{turn}: {text}");
     }
 }
+
+/// kbuild ends the recipe of each object with such lines, whether it was compiled or not.
+#[test]
+fn what_changes_nothing_is_not_noted() {
+    if known().is_none() {
+        return;
+    }
+    let place = Place::new();
+    let makefile = "all: one.source\none.source: FORCE\n\t@:\n\
+        \t@set -e;  trap 'rm -f $@; trap - HUP; kill -s HUP $$$$' HUP; $(MORE)\n\
+        FORCE:\n.PHONY: all FORCE\n";
+    fs::write(place.path("idle"), makefile).unwrap();
+    let make = |words: &str| {
+        let output = place.make("", &format!("-f idle {words}"));
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    };
+    (0..4).for_each(|_| make(""));
+    assert_eq!(place.recipes(), 0);
+    (0..2).for_each(|_| make("MORE='cat $@ > $@.new; mv $@.new $@'"));
+    assert_eq!(place.recipes(), 1);
+}

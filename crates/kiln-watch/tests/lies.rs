@@ -309,7 +309,7 @@ fn answers_that_pass_are_never_kept() {
 #[test]
 fn what_tells_of_the_machine_is_read_again() {
     let (_temp, mut asker) = place!();
-    let version = std::fs::read_to_string("/proc/version").unwrap();
+    let version = fs::read_to_string("/proc/version").unwrap();
     // grep looks for the end of its stack first.
     assert_eq!(asker.learn("grep . /proc/version"), version);
     assert_eq!(asker.learn("cat /proc/cpuinfo /proc/version | tail -n1"), version);

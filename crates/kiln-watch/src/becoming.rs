@@ -53,12 +53,14 @@ impl Scene {
         };
         // A script, its interpreter, and what interprets that: each by the path that was asked for.
         let mut called = path;
+        let mut is_script = false;
         for _ in 0..5 {
             self.look_at(&called);
             match tracee::interpreter(&called) {
                 Some(next) => called = next,
                 None => break,
             }
+            is_script = true;
         }
         for file in tracee::mapped(tid) {
             self.look_at(&file);
@@ -71,6 +73,8 @@ impl Scene {
         };
         self.ledger.program(&real);
         self.ledger.asks.everything |= program.lists_variables();
+        let name = argv.first().filter(|_| !is_script).unwrap_or(&called);
+        self.ledger.asks.caller |= programs::asks_for_caller(&real, &called, name);
         task.looked_for_pwd = false;
         task.class = Some(program.class);
         task.says_proc = special::says_proc(&argv);

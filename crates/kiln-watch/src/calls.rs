@@ -44,6 +44,8 @@ pub enum Call {
     Socket,
     /// Calls a socket's other end.
     Connect,
+    /// Asks who is at a socket's other end, as bash does of its input.
+    Peer,
     /// Talks to a device.
     Control,
     /// Starts a process or thread; the flags' position.
@@ -245,6 +247,7 @@ pub fn call(nr: i64) -> Option<Call> {
         c::SYS_kill | c::SYS_tkill | c::SYS_tgkill => Call::Signal,
         c::SYS_socket => Call::Socket,
         c::SYS_connect => Call::Connect,
+        c::SYS_getpeername => Call::Peer,
         c::SYS_ioctl => Call::Control,
         c::SYS_clone => Call::Start(Some(0)),
         c::SYS_clone3 => Call::Start(None),

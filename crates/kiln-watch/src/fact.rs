@@ -137,6 +137,7 @@ impl Observations {
         self.effects.extend(other.effects);
         self.asks.everything |= other.asks.everything;
         self.asks.streams |= other.asks.streams;
+        self.asks.caller |= other.asks.caller;
     }
 }
 

@@ -27,7 +27,7 @@ use crate::store::Answer;
 //   variable name text, hash of the value i64; numbered from 0
 //   environment  variables by their numbers; numbered from 0
 //   answer   id u128, key u128, kept i64, used i64 (seconds), environment's number, streams text,
-//            what it asks u8 (1 every variable, 2 the streams), places, label text, status i64,
+//            what it asks u8 (1 every variable, 2 the streams, 4 the caller), places, label text, status i64,
 //            stdout text, stderr text, number of facts, each by its number, programs, effects
 //   opaque   id u128, key u128, kept i64, used i64, label text, reason
 //
@@ -172,7 +172,11 @@ impl Contents {
             let streams = r.text()?.to_vec();
             let asks = r.u8()?;
             let mut seen = Observations {
-                asks: Asks { everything: asks & 1 != 0, streams: asks & 2 != 0 },
+                asks: Asks {
+                    everything: asks & 1 != 0,
+                    streams: asks & 2 != 0,
+                    caller: asks & 4 != 0,
+                },
                 ..Observations::default()
             };
             let mut places = Vec::new();
@@ -279,7 +283,8 @@ pub fn encode(entries: &[(u128, Kept)], most: usize) -> Vec<u8> {
                 }));
                 w.text(streams);
                 let asks = answer.seen.asks;
-                w.u8(u8::from(asks.everything) | u8::from(asks.streams) << 1);
+                let bits = [asks.everything, asks.streams, asks.caller];
+                w.u8(bits.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit)));
                 w.number(places.len() as u64);
                 places.iter().for_each(|p| w.text(p));
                 w.text(&answer.label);

@@ -29,6 +29,8 @@ pub struct Asks {
     pub everything: bool,
     /// It asked what one of its standard streams is.
     pub streams: bool,
+    /// It may have asked whether it was called from another machine ([`BY_CALLER`]).
+    pub caller: bool,
 }
 
 /// A variable's name and a hash of its value.
@@ -86,6 +88,10 @@ const BY_TEXT: &[(&str, &str)] = &[
     ("JOURNAL_STREAM", "systemd's log"),
     ("OLDPWD", "where the shell was before"),
 ];
+
+/// Variables by which bash tells whether it is the first shell of one who is on another machine, for whom it
+/// reads `.bashrc` (`run_startup_files` in bash's `shell.c`, with Debian's `SSH_SOURCE_BASHRC`).
+const BY_CALLER: &[&str] = &["SSH_CLIENT", "SSH2_CLIENT", "SHLVL"];
 
 /// A part of a name that is shorter stands in any file by chance.
 const SHORTEST_PART: usize = 4;
@@ -203,7 +209,10 @@ impl Given {
     /// Whether an answer can be one for these streams and this environment, before it is known which
     /// files know the names by which the environments differ.
     pub fn suits(&self, streams: &[u8], asks: Asks, differing: &[Vec<u8>]) -> bool {
-        let may_differ = |name: &Vec<u8>| bearing(name) != Bearing::Any && !self.says(name);
+        let of_caller = |name: &[u8]| BY_CALLER.iter().any(|n| n.as_bytes() == name);
+        let may_differ = |name: &Vec<u8>| {
+            bearing(name) != Bearing::Any && !self.says(name) && !(asks.caller && of_caller(name))
+        };
         self.suits_streams(streams, asks)
             && (differing.is_empty() || !asks.everything && differing.iter().all(may_differ))
     }

@@ -45,6 +45,7 @@ pub enum Pending {
         paths: Vec<(Vec<u8>, bool)>,
     },
     Connect,
+    Peer,
     Control(u32),
     Start,
     /// A text on its way to a given stream (1 output, 2 errors).
@@ -298,6 +299,10 @@ impl Scene {
                 Pending::Failing
             }
             Call::Connect => Pending::Connect,
+            Call::Peer => {
+                self.asks_of_stream(tid, descriptor_argument(args[0]));
+                Pending::Peer
+            }
             Call::Control => {
                 self.asks_of_stream(tid, descriptor_argument(args[0]));
                 Pending::Control(args[1] as u32)
@@ -573,6 +578,11 @@ impl Scene {
             Pending::Connect => {
                 if errno == 0 || errno == libc::EINPROGRESS {
                     self.ledger.refuse(Why::Call, "connect");
+                }
+            }
+            Pending::Peer => {
+                if errno != libc::ENOTSOCK {
+                    self.ledger.refuse(Why::Call, "getpeername");
                 }
             }
             Pending::Control(request) => {

@@ -51,6 +51,13 @@ impl Program {
     }
 }
 
+/// Whether a program may ask from where it was called: bash does, unless it is called as sh, by its file as by
+/// the first of its arguments.
+#[must_use]
+pub fn asks_for_caller(real_path: &[u8], called: &[u8], name: &[u8]) -> bool {
+    without_version(base(real_path)) == b"bash" && [called, name].iter().any(|n| base(n) != b"sh")
+}
+
 /// Why a program is not on the table, in words that follow its path.
 #[must_use]
 pub fn refusal(real_path: &[u8], called: &[u8]) -> &'static str {

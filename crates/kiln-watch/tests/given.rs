@@ -61,6 +61,40 @@ fn a_variable_that_the_text_names_matters() {
     assert!(asker.fresh("env | grep UNHEARD").contains('3'));
 }
 
+/// bash reads `.bashrc` where it is the first shell of one who is on another machine.
+#[test]
+fn who_calls_bash_matters() {
+    const ASK: &str = "bash -c 'echo one | tr o a'";
+    let (temp, mut asker) = place!();
+    temp.write("home/.bashrc", "echo hello\n");
+    asker.set("HOME", &temp.text("home"));
+    asker.set("SHLVL", "1");
+    assert_eq!(asker.learn(ASK), "ane\n");
+    asker.set("SSH_TTY", "/dev/pts/9");
+    assert_eq!(asker.ask(ASK), ("ane\n".into(), Came::Kept));
+    for name in ["SSH_CLIENT", "SSH2_CLIENT", "SHLVL"] {
+        let before = asker.env.clone();
+        asker.set(name, "0 ");
+        asker.fresh(ASK);
+        asker.env = before;
+        assert_eq!(asker.ask(ASK), ("ane\n".into(), Came::Kept), "{name}");
+    }
+    // What is no shell, or called as sh, does not ask.
+    assert_eq!(asker.learn("echo one | tr o a"), "ane\n");
+    asker.set("SSH_CLIENT", "::1 1 2");
+    assert_eq!(asker.ask("echo one | tr o a"), ("ane\n".into(), Came::Kept));
+    asker.set("SHLVL", "0");
+    let (said, came) = asker.ask(ASK);
+    let mut plain = std::process::Command::new("sh");
+    plain.args(["-c", ASK]).env_clear();
+    plain.envs(asker.env.iter().map(|(n, v)| (text(n), text(v))));
+    assert_eq!((said.into_bytes(), came), (plain.output().unwrap().stdout, Came::Fresh));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 #[test]
 fn a_variable_that_a_program_knows_matters() {
     let (temp, mut asker) = place!();

@@ -1,6 +1,7 @@
 //! Shell lines that only set what ends with their shell: `set -e` and traps for signals, as kbuild puts
 //! before the steps of a target, here before none. It knows nothing of why one asks.
 
+use kiln_base::text::is_blank;
 use kiln_exec::hooks::RecipeCall;
 
 /// Whether a command is one.
@@ -14,7 +15,7 @@ pub fn command(argv: &[Vec<u8>]) -> bool {
 #[must_use]
 pub fn recipe(recipe: &RecipeCall<'_>) -> bool {
     let [_, shell, flag, ..] = recipe.shell else { return false };
-    let is_prefix = |b: &&u8| b"@+-".contains(b) || b.is_ascii_whitespace();
+    let is_prefix = |b: &&u8| b"@+-".contains(b) || is_blank(**b);
     let is_idle = |l: &Vec<u8>| line(&l[l.iter().take_while(is_prefix).count()..]);
     is_shell(shell, flag) && recipe.lines.iter().all(is_idle)
 }

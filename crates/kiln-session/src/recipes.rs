@@ -219,12 +219,12 @@ fn outputs(streams: &Streams) -> Option<Vec<u8>> {
 
 impl Recipes for Known {
     fn begin(&self, recipe: &RecipeCall<'_>) -> Course {
-        let mut files = self.files();
         // It changes nothing, and takes no process: there is nothing to be known about it.
         if idle::recipe(recipe) {
-            files.same.insert(recipe.target.to_vec());
+            self.files().same.insert(recipe.target.to_vec());
             return Course::Run;
         }
+        let mut files = self.files();
         files.same.remove(recipe.target);
         let alike = !recipe.newer.is_empty() && recipe.newer.iter().all(|f| files.same.contains(f));
         let each = recipe.always != Always::No;

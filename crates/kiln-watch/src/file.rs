@@ -283,8 +283,9 @@ pub fn encode(entries: &[(u128, Kept)], most: usize) -> Vec<u8> {
                 }));
                 w.text(streams);
                 let asks = answer.seen.asks;
-                let bits = [asks.everything, asks.streams, asks.caller];
-                w.u8(bits.iter().rev().fold(0, |all, bit| all << 1 | u8::from(*bit)));
+                let [everything, streams, caller] =
+                    [asks.everything, asks.streams, asks.caller].map(u8::from);
+                w.u8(everything | streams << 1 | caller << 2);
                 w.number(places.len() as u64);
                 places.iter().for_each(|p| w.text(p));
                 w.text(&answer.label);

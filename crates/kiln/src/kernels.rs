@@ -162,10 +162,13 @@ fn store(machine: &Machine) -> Result<Store, String> {
 
 fn added(store: &Store, sources: &[PathBuf], options: &add::Options) -> Result<(), String> {
     let added = store.add(sources, options).map_err(|e| e.to_string())?;
-    for release in &added.releases {
-        say(format_args!("added {release} in {}\n", added.root.display()))?;
-    }
-    Ok(())
+    say(list(&added))
+}
+
+/// What was added, a line for each release.
+pub fn list(added: &add::Added) -> String {
+    let dir = added.root.display();
+    added.releases.iter().map(|release| format!("added {release} in {dir}\n")).collect()
 }
 
 /// Programs that the tree crate asks for are started by the scheduler's crate.

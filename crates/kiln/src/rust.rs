@@ -17,7 +17,7 @@ use kiln_tree::process::Command;
 use kiln_tree::store::{Unlisted, add, source};
 use kiln_tree::{Error, Kind, Machine, Origin, Store, Tree, rust};
 
-use crate::kernels::run_program;
+use crate::kernels::{list, run_program};
 use crate::people::say;
 
 /// How many names a message lists.
@@ -61,12 +61,9 @@ pub fn add(
         None => {
             let options = add::Options { mark: "-rust", ..options.clone() };
             let found = sources.iter().map(|s| directory(machine, s)).collect::<Vec<_>>();
-            store.add_finished(&found, &options, &mut finish).map(|added| {
-                let dir = added.root.display();
-                let added_to = |release| format!("added {release} in {dir}\n");
-                let text: String = added.releases.iter().map(added_to).collect();
-                text + &format!("-k {} uses it\n", added.entry.name)
-            })
+            store
+                .add_finished(&found, &options, &mut finish)
+                .map(|added| list(&added) + &format!("-k {} uses it\n", added.entry.name))
         }
     };
     if let Some(signal) = interrupted {
